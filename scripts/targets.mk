@@ -1,0 +1,24 @@
+# SPDX-License-Identifier: BSD-3-Clause
+# The targets people call. Included by the Makefile; `make help` prints the text after '##'.
+.DEFAULT_GOAL := all
+.PHONY: help all deps unit check-includes format clean
+
+help: ## explain every target
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  %-16s %s\n", $$1, $$2}'
+
+all: $(PROGRAMS) $(LIB_CLIENT) $(LIB_CLIENT_SO) check-includes ## build everything into build/
+
+deps: ## install the Debian packages the build needs (root)
+	scripts/install-deps
+
+unit: $(UNIT_BIN) ## build and run the unit tests
+	scripts/run-units $(UNIT_BIN)
+
+check-includes: ## fail on an include against the one direction of layers
+	@scripts/check-includes
+
+format: ## format all C sources by .clang-format
+	clang-format -i $$(git ls-files '*.c' '*.h')
+
+clean: ## remove build/
+	rm -rf $(BUILD)

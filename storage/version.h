@@ -1,0 +1,33 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* The order of two writes of one partition: epoch of ownership first, sequence within it second. */
+#ifndef STORAGE_VERSION_H
+#define STORAGE_VERSION_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "storage/limits.h"
+
+/* 64 bits: epoch << 40 | sequence. 0 means "no version". Also the client's CAS token. */
+static inline uint64_t version_make(uint32_t epoch, uint64_t sequence)
+{
+	return ((uint64_t)epoch << VERSION_SEQUENCE_BITS) | sequence;
+}
+
+static inline uint32_t version_epoch(uint64_t version)
+{
+	return (uint32_t)(version >> VERSION_SEQUENCE_BITS);
+}
+
+static inline uint64_t version_sequence(uint64_t version)
+{
+	return version & ((UINT64_C(1) << VERSION_SEQUENCE_BITS) - 1);
+}
+
+/* Whether write 'a' came after write 'b' of the same partition. */
+static inline bool version_is_newer(uint64_t a, uint64_t b)
+{
+	return a > b;
+}
+
+#endif
