@@ -149,6 +149,12 @@ enum wire_status {
  * whole: one reply operation with opcode 0 and BAD_REQUEST. An unknown opcode or flag: UNSUPPORTED for that operation alone.
  */
 
+/* What the replay window remembers. RETRY, NOT_OWNER and UNAVAILABLE say that this operation was not executed.
+ * A reply in which no write was executed (each write has one of these statuses) is not remembered: after RETRY the client waits and sends
+ * the same bytes again. As soon as one write of the datagram was judged otherwise the reply is remembered for its sequence, and the
+ * client asks the refused operations again under a new sequence; so neither a late duplicate nor a new question executes a write twice.
+ */
+
 /* FORWARD body, between nodes only: 0 client_ipv4 u32 | 4 client_port u16 | 6 hop_count u8 | 7 reserved u8 | 8 the client's datagram */
 #define WIRE_FORWARD_BODY_SIZE 8u
 
