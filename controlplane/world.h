@@ -13,8 +13,9 @@
  * Thread safety: as safe as the functions behind it; the real ones may be called by any thread.
  */
 struct world {
-	uint64_t (*now_ms)(void *context);  /* monotonic; never jumps; unrelated to the calendar */
-	uint64_t (*unix_ms)(void *context); /* the calendar: may jump; for records and logs, never for time-outs */
+	uint64_t (*now_ms)(void *context); /* monotonic; never jumps; unrelated to the calendar */
+	uint64_t (*unix_ms)(
+		void *context); /* the calendar: may jump; for records and logs, never for time-outs */
 	void (*random_bytes)(void *context, void *bytes, size_t size);
 	void *context;
 };
