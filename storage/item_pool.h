@@ -1,41 +1,21 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* Memory for items: one region per node with a configured limit, cut into slabs; per-core size classes. */
+/* One core's allocator of items over the node's item memory. */
 #ifndef STORAGE_ITEM_POOL_H
 #define STORAGE_ITEM_POOL_H
 
-#include <stdbool.h>
-#include <stddef.h>
 #include <stdint.h>
 
 #include "storage/item.h"
+#include "storage/item_memory.h"
 
-/* All item memory of one node: a reserved range of 'limit' bytes, handed out in slabs of
- * ITEM_SLAB_SIZE. Huge pages when the system has them, else plain pages with MADV_HUGEPAGE; plain memory
- * becomes resident when a slab is first used.
+/* Blocks by size class, cut from slabs that the node's item memory lends:
  *
- * Thread safety: slabs are taken and given back by any pool, lock-free (a tagged stack). create and destroy
- * are called by the control plane while no pool exists.
- */
-struct item_memory;
-
-struct item_memory_options {
-	size_t limit_bytes; /* of items, rounded up to whole slabs; index and slots come on top */
-	bool huge_pages;    /* try MAP_HUGETLB first */
-};
-
-struct item_memory_stats {
-	size_t limit_bytes;
-	size_t slab_size_bytes;
-	uint32_t slab_count;
-	uint32_t slabs_free;
-	bool huge_pages; /* whether the region really is on huge pages */
-};
-
-int item_memory_create(struct item_memory **memory, const struct item_memory_options *options);
-void item_memory_destroy(struct item_memory *memory);
-void item_memory_stats(const struct item_memory *memory, struct item_memory_stats *stats);
-
-/* One core's allocator over a node's item memory.
+ *      class --> current slab, which alone is allocated from
+ *            `-> slabs by how full they are, in bands of an eighth: the fullest becomes current next
+ *      being emptied (compaction): allocated from no more
+ *
+ * A slab whose last block is freed goes back to the node and can serve any size and any core; the current one stays while
+ * the node has others.
  *
  * Thread safety: owner core only, except item_pool_stats (any thread; naturally atomic counters).
  */
@@ -46,19 +26,22 @@ struct item_pool_stats {
 	uint64_t bytes_requested; /* sum of item sizes */
 	uint64_t bytes_allocated; /* sum of block sizes */
 	uint64_t slabs;           /* slabs this core holds */
+	uint64_t slabs_emptied;   /* slabs that compaction gave back */
 };
 
+/* 0 or -ENOMEM. 'memory' outlives the pool. */
 int item_pool_create(struct item_pool **pool, struct item_memory *memory);
+
+/* Gives all memory back to the node, also that of items not freed. Accepts NULL. */
 void item_pool_destroy(struct item_pool *pool);
 
 /* A block of at least 'size' bytes (ITEM_HEADER_SIZE..ITEM_SIZE_MAX), 8-byte aligned, ITEM_ALLOCATED set, the rest
- * of the header zero. NULL when the node's memory limit is reached.
+ * of the header zero. NULL when the node's memory limit is reached. The caller sets key_size and value_size, so that
+ * item_size() of the item is 'size', before it frees the item.
  */
 struct item *item_pool_alloc(struct item_pool *pool, uint32_t size);
 
-/* Gives back a block from this pool (not another core's). A slab whose last block is freed returns to the node and can
- * serve any size.
- */
+/* Gives back a block from this pool (not another core's). In a free block ITEM_ALLOCATED is clear. */
 void item_pool_free(struct item_pool *pool, struct item *item);
 
 /* The bytes a request for 'size' bytes really takes. */
@@ -68,9 +51,16 @@ void item_pool_stats(const struct item_pool *pool, struct item_pool_stats *stats
 
 /* --- Compaction, so that half-empty slabs of one size never starve another ---
  *
- * item_pool_compact_next() names the next live item of the sparsest slab worth emptying, or NULL when none is: the caller
- * (shard) copies it with item_pool_alloc, publishes the copy and retires the original. Allocation never picks a slab
- * that is being emptied. Bounded: looks at no more than 'block_max' blocks per call.
+ * Names the next live item of a sparse slab that is worth emptying: the caller (shard) copies it with item_pool_alloc,
+ * publishes the copy and retires the original (or frees it, when nobody can hold it), before it calls again. An item that
+ * was named and is neither retired nor freed at the next call was refused: its slab goes back into service.
+ *
+ * A slab is worth emptying when the node has lent more than a quarter of its memory, and the items of its class fit into
+ * one slab fewer with a sixteenth to spare. So all free blocks but about a sixteenth of each class are
+ * usable for any size, and emptying a slab again takes as many frees as it has blocks.
+ *
+ * NULL when nothing was found among 'block_max' blocks; the next call may find more. Items not yet published
+ * are named too: call between requests, not within one.
  */
 struct item *item_pool_compact_next(struct item_pool *pool, uint32_t block_max);
 

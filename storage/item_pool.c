@@ -1,0 +1,480 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* One core's allocator of items: size classes, free lists in the blocks, compaction of sparse slabs. */
+#include "storage/item_pool.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#if defined(__SANITIZE_ADDRESS__)
+#include <sanitizer/asan_interface.h>
+#elif defined(__has_feature)
+#if __has_feature(address_sanitizer)
+#include <sanitizer/asan_interface.h>
+#endif
+#endif
+#ifndef ASAN_POISON_MEMORY_REGION
+#define ASAN_POISON_MEMORY_REGION(address, size) ((void)(address), (void)(size))
+#define ASAN_UNPOISON_MEMORY_REGION(address, size) ((void)(address), (void)(size))
+#endif
+
+#define likely(condition) __builtin_expect(!!(condition), 1)
+#define unlikely(condition) __builtin_expect(!!(condition), 0)
+
+#define BAND_COUNT 8u
+#define BAND_FULL BAND_COUNT
+#define THRESHOLD_NEVER UINT16_MAX
+#define DRAINING_SLABS_MAX 64u      /* that wait for a grace period at a time */
+#define SPARE_DIVISOR 16u           /* of a class's blocks stay free when compaction is done */
+
+static_assert(ITEM_SLAB_SIZE / ITEM_HEADER_SIZE < THRESHOLD_NEVER, "blocks of a slab count in 16 bits");
+static_assert(ITEM_CLASS_COUNT <= 128, "two words of bits");
+static_assert(ITEM_SLAB_SIZE / 7 >= ITEM_SIZE_MAX, "any item fits a block");
+
+struct size_class {
+	_Alignas(64) struct item_slab *current; /* allocated from; 'no_slab' when there is none */
+	uint64_t items;                         /* handed out, in draining slabs too */
+	uint64_t blocks;                        /* in slabs that are not draining */
+	uint64_t items_draining;
+	uint32_t block_size;
+	uint32_t bands_filled; /* bit b: bands[b] has slabs with free blocks */
+	struct cds_list_head bands[BAND_COUNT + 1];
+};
+
+struct item_pool {
+	struct item_slab *slabs;
+	uint8_t *blocks;
+	struct item_memory *memory;
+	uint64_t bytes_requested;
+	uint64_t slabs_held;
+	uint64_t slabs_emptied;
+
+	/* Compaction. */
+	struct item_slab *victim; /* whose items are being named */
+	struct item *named;       /* the last one, until the next call */
+	uint32_t victim_next;     /* block of the victim to look at next */
+	uint32_t round_class;     /* looked at in the next call, whatever happened in it */
+	uint64_t sank[2];         /* bit i: a slab of class i sank since compaction last looked */
+	uint32_t draining_count;
+	struct cds_list_head draining;
+
+	struct item_slab no_slab; /* has no block, so that 'current' needs no check for NULL */
+	uint8_t class_of[(ITEM_SIZE_MAX + 7) / 8 + 1]; /* by size in units of 8 bytes, rounded up */
+	struct size_class classes[ITEM_CLASS_COUNT];
+};
+
+/* Counters that other threads read. */
+static inline void counter_add(uint64_t *counter, uint64_t change)
+{
+	__atomic_store_n(counter, *counter + change, __ATOMIC_RELAXED);
+}
+
+static inline uint64_t counter_read(const uint64_t *counter)
+{
+	return __atomic_load_n(counter, __ATOMIC_RELAXED);
+}
+
+static inline struct item_slab *slab_of(const struct item_pool *pool, const struct item *item)
+{
+	return &pool->slabs[(size_t)((const uint8_t *)item - pool->blocks) / ITEM_SLAB_SIZE];
+}
+
+static struct item *block_at(const struct item_pool *pool, const struct item_slab *slab, uint32_t block)
+{
+	size_t number = (size_t)(slab - pool->slabs);
+	uint32_t block_size = pool->classes[slab->item_class].block_size;
+
+	return (struct item *)(pool->blocks + number * ITEM_SLAB_SIZE + (size_t)block * block_size);
+}
+
+static struct item_slab *first_slab(struct cds_list_head *list)
+{
+	return cds_list_first_entry(list, struct item_slab, list);
+}
+
+/* Under the address sanitizer a free block is poisoned behind its header, and a used one behind its item. */
+static inline void poison_block(struct item *item, uint32_t block_size)
+{
+	ASAN_POISON_MEMORY_REGION(item->bytes, block_size - ITEM_HEADER_SIZE);
+}
+
+/* --- Slabs by how full they are --- */
+
+static void slab_file(struct size_class *class, struct item_slab *slab)
+{
+	uint32_t band = (uint32_t)slab->used * BAND_COUNT / slab->block_count;
+	uint32_t band_start = (band * slab->block_count + BAND_COUNT - 1) / BAND_COUNT;
+
+	slab->band = (uint8_t)band;
+	slab->threshold = (uint16_t)(band_start > 0 ? band_start - 1 : 0);
+	cds_list_add_tail(&slab->list, &class->bands[band]);
+	if (band < BAND_FULL)
+		class->bands_filled |= 1u << band;
+}
+
+static void slab_unfile(struct size_class *class, struct item_slab *slab)
+{
+	cds_list_del(&slab->list);
+	if (cds_list_empty(&class->bands[slab->band]))
+		class->bands_filled &= ~(1u << slab->band);
+}
+
+/* --- Slabs from and to the node --- */
+
+static void slab_init(struct item_pool *pool, struct size_class *class, struct item_slab *slab)
+{
+	slab->pool = pool;
+	slab->free_items = NULL;
+	slab->item_class = (uint8_t)(class - pool->classes);
+	slab->block_count = (uint16_t)(ITEM_SLAB_SIZE / class->block_size);
+	slab->touched = 0;
+	slab->used = 0;
+	slab->is_draining = false;
+	class->blocks += slab->block_count;
+	counter_add(&pool->slabs_held, 1);
+	ASAN_POISON_MEMORY_REGION(block_at(pool, slab, 0), ITEM_SLAB_SIZE);
+}
+
+/* The slab is on no list, not current, and its class no longer counts its blocks. */
+static void slab_release(struct item_pool *pool, struct item_slab *slab)
+{
+	ASAN_UNPOISON_MEMORY_REGION(block_at(pool, slab, 0), ITEM_SLAB_SIZE);
+	slab->pool = NULL;
+	counter_add(&pool->slabs_held, UINT64_MAX);
+	item_memory_give(pool->memory, slab);
+}
+
+/* Gives the class's current slab back if it is empty. */
+static bool release_idle(struct item_pool *pool, struct size_class *class)
+{
+	struct item_slab *slab = class->current;
+
+	if (slab == &pool->no_slab || slab->used > 0)
+		return false;
+	class->current = &pool->no_slab;
+	class->blocks -= slab->block_count;
+	slab_release(pool, slab);
+	return true;
+}
+
+static struct item_slab *take_slab(struct item_pool *pool)
+{
+	struct item_slab *slab = item_memory_take(pool->memory);
+
+	for (uint32_t i = 0; !slab && i < ITEM_CLASS_COUNT; i++) {
+		if (release_idle(pool, &pool->classes[i]))
+			slab = item_memory_take(pool->memory);
+	}
+	return slab;
+}
+
+/* --- Allocation --- */
+
+/* Makes the fullest slab that has a free block current, or a new one. The old current is full. */
+static struct item_slab *next_current(struct item_pool *pool, struct size_class *class)
+{
+	struct item_slab *old = class->current;
+	struct item_slab *slab;
+
+	if (class->bands_filled) {
+		slab = first_slab(&class->bands[31 - __builtin_clz(class->bands_filled)]);
+		slab_unfile(class, slab);
+	} else {
+		slab = take_slab(pool);
+		if (!slab)
+			return NULL;
+		slab_init(pool, class, slab);
+	}
+	if (old != &pool->no_slab)
+		slab_file(class, old);
+	slab->threshold = THRESHOLD_NEVER;
+	class->current = slab;
+	return slab;
+}
+
+static __attribute__((noinline)) struct item *take_block_slow(struct item_pool *pool, struct size_class *class)
+{
+	struct item_slab *slab = class->current;
+	struct item *item;
+
+	if (slab->touched == slab->block_count)
+		slab = next_current(pool, class);
+	if (!slab)
+		return NULL;
+	item = slab->free_items;
+	if (!item)
+		return block_at(pool, slab, slab->touched++);
+	slab->free_items = (struct item *)(uintptr_t)item->version;
+	return item;
+}
+
+struct item *item_pool_alloc(struct item_pool *pool, uint32_t size)
+{
+	struct size_class *class;
+	struct item *item;
+
+	assert(size >= ITEM_HEADER_SIZE && size <= ITEM_SIZE_MAX);
+	class = &pool->classes[pool->class_of[(size + 7) / 8]];
+	item = class->current->free_items;
+	if (likely(item)) {
+		struct item *next = (struct item *)(uintptr_t)item->version;
+
+		class->current->free_items = next;
+		__builtin_prefetch(next, 1);
+	} else {
+		item = take_block_slow(pool, class);
+		if (!item)
+			return NULL;
+	}
+	class->current->used++;
+	counter_add(&class->items, 1);
+	counter_add(&pool->bytes_requested, size);
+	ASAN_UNPOISON_MEMORY_REGION(item, size);
+	memset(item, 0, ITEM_HEADER_SIZE);
+	item->flags = ITEM_ALLOCATED;
+	return item;
+}
+
+/* --- Freeing --- */
+
+/* 'used' sank to the slab's threshold: it leaves its band, or a draining slab counts down. */
+static __attribute__((noinline)) void slab_sank(struct item_pool *pool, struct item_slab *slab)
+{
+	struct size_class *class = &pool->classes[slab->item_class];
+
+	if (slab->is_draining) {
+		class->items_draining--;
+		slab->threshold = (uint16_t)(slab->used - 1);
+		if (slab->used > 0)
+			return;
+		cds_list_del(&slab->list);
+		pool->draining_count--;
+		counter_add(&pool->slabs_emptied, 1);
+		if (pool->victim == slab)
+			pool->victim = NULL;
+		slab_release(pool, slab);
+		return;
+	}
+	slab_unfile(class, slab);
+	pool->sank[slab->item_class / 64] |= UINT64_C(1) << slab->item_class % 64;
+	if (slab->used > 0) {
+		slab_file(class, slab);
+	} else {
+		class->blocks -= slab->block_count;
+		slab_release(pool, slab);
+	}
+}
+
+void item_pool_free(struct item_pool *pool, struct item *item)
+{
+	struct item_slab *slab = slab_of(pool, item);
+	struct size_class *class = &pool->classes[slab->item_class];
+
+	assert(slab->pool == pool);
+	assert(item->flags & ITEM_ALLOCATED);
+	counter_add(&class->items, UINT64_MAX);
+	counter_add(&pool->bytes_requested, -(uint64_t)item_size(item->key_size, item->value_size));
+	item->flags = 0;
+	item->version = (uintptr_t)slab->free_items;
+	slab->free_items = item;
+	poison_block(item, class->block_size);
+	if (unlikely(--slab->used == slab->threshold))
+		slab_sank(pool, slab);
+}
+
+/* --- Compaction --- */
+
+/* Whether the class's items fit into one slab fewer, with some room to spare. */
+static bool class_is_sparse(const struct size_class *class)
+{
+	uint64_t slab_blocks = ITEM_SLAB_SIZE / class->block_size;
+	uint64_t blocks = class->blocks - slab_blocks;
+
+	if (!class->bands_filled || class->blocks <= slab_blocks)
+		return false;
+	return class->items - class->items_draining + blocks / SPARE_DIVISOR <= blocks;
+}
+
+static void drain_start(struct item_pool *pool, struct size_class *class)
+{
+	struct item_slab *slab = first_slab(&class->bands[__builtin_ctz(class->bands_filled)]);
+
+	slab_unfile(class, slab);
+	slab->is_draining = true;
+	slab->threshold = (uint16_t)(slab->used - 1);
+	class->blocks -= slab->block_count;
+	class->items_draining += slab->used;
+	cds_list_add_tail(&slab->list, &pool->draining);
+	pool->draining_count++;
+	pool->victim = slab;
+	pool->victim_next = 0;
+}
+
+static void drain_cancel(struct item_pool *pool)
+{
+	struct item_slab *slab = pool->victim;
+	struct size_class *class = &pool->classes[slab->item_class];
+
+	cds_list_del(&slab->list);
+	pool->draining_count--;
+	pool->victim = NULL;
+	slab->is_draining = false;
+	class->blocks += slab->block_count;
+	class->items_draining -= slab->used;
+	slab_file(class, slab);
+}
+
+/* A class in which a slab sank and that is sparse now, or NULL. */
+static struct size_class *next_sunken(struct item_pool *pool)
+{
+	for (uint32_t word = 0; word < 2; word++) {
+		for (; pool->sank[word]; pool->sank[word] &= pool->sank[word] - 1) {
+			uint32_t bit = (uint32_t)__builtin_ctzll(pool->sank[word]);
+			struct size_class *class = &pool->classes[word * 64 + bit];
+
+			if (class_is_sparse(class))
+				return class;
+		}
+	}
+	return NULL;
+}
+
+/* One class after the other, one per call: finds those that became sparse without a slab leaving its band, and gives idle
+ * slabs to a node that has no other.
+ */
+static struct size_class *next_in_round(struct item_pool *pool, uint32_t slabs_free)
+{
+	struct size_class *class = &pool->classes[pool->round_class];
+
+	pool->round_class = (pool->round_class + 1) % ITEM_CLASS_COUNT;
+	if (slabs_free == 0)
+		release_idle(pool, class);
+	return class_is_sparse(class) ? class : NULL;
+}
+
+static bool choose_victim(struct item_pool *pool)
+{
+	uint32_t slabs_free = item_memory_slabs_free(pool->memory);
+	struct size_class *class;
+
+	if (slabs_free > item_memory_slab_count(pool->memory) / 4 * 3 ||
+	    pool->draining_count >= DRAINING_SLABS_MAX)
+		return false;
+	class = next_sunken(pool);
+	if (!class)
+		class = next_in_round(pool, slabs_free);
+	if (class)
+		drain_start(pool, class);
+	return class != NULL;
+}
+
+/* Whether the caller left the item that was named last where it is. */
+static bool named_was_refused(const struct item_pool *pool)
+{
+	return pool->victim && pool->named && (pool->named->flags & ITEM_ALLOCATED) &&
+	       !(pool->named->flags & ITEM_RETIRED);
+}
+
+struct item *item_pool_compact_next(struct item_pool *pool, uint32_t block_max)
+{
+	if (named_was_refused(pool)) {
+		drain_cancel(pool);
+		block_max = 0;
+	}
+	pool->named = NULL;
+	while (block_max > 0 && (pool->victim || choose_victim(pool))) {
+		for (; block_max > 0 && pool->victim_next < pool->victim->touched; block_max--) {
+			struct item *item = block_at(pool, pool->victim, pool->victim_next++);
+
+			if ((item->flags & ITEM_ALLOCATED) && !(item->flags & ITEM_RETIRED)) {
+				pool->named = item;
+				return item;
+			}
+		}
+		if (pool->victim_next == pool->victim->touched)
+			pool->victim = NULL;
+	}
+	return NULL;
+}
+
+/* --- The rest --- */
+
+static void class_init(struct item_pool *pool, uint32_t item_class)
+{
+	struct size_class *class = &pool->classes[item_class];
+
+	class->current = &pool->no_slab;
+	class->block_size = item_class_block_size(item_class);
+	for (uint32_t band = 0; band <= BAND_FULL; band++)
+		CDS_INIT_LIST_HEAD(&class->bands[band]);
+}
+
+int item_pool_create(struct item_pool **pool_out, struct item_memory *memory)
+{
+	struct item_pool *pool = aligned_alloc(_Alignof(struct item_pool), sizeof(*pool));
+
+	*pool_out = pool;
+	if (!pool)
+		return -ENOMEM;
+	memset(pool, 0, sizeof(*pool));
+	pool->memory = memory;
+	pool->slabs = item_memory_slabs(memory);
+	pool->blocks = item_memory_blocks(memory);
+	CDS_INIT_LIST_HEAD(&pool->draining);
+	for (uint32_t units = 1; units < sizeof(pool->class_of); units++) {
+		uint32_t size = units * 8 < ITEM_SIZE_MAX ? units * 8 : ITEM_SIZE_MAX;
+
+		pool->class_of[units] = (uint8_t)item_class_of_size(size);
+	}
+	for (uint32_t i = 0; i < ITEM_CLASS_COUNT; i++)
+		class_init(pool, i);
+	return 0;
+}
+
+static void release_list(struct item_pool *pool, struct cds_list_head *list)
+{
+	while (!cds_list_empty(list)) {
+		struct item_slab *slab = first_slab(list);
+
+		cds_list_del(&slab->list);
+		slab_release(pool, slab);
+	}
+}
+
+void item_pool_destroy(struct item_pool *pool)
+{
+	if (!pool)
+		return;
+	for (uint32_t i = 0; i < ITEM_CLASS_COUNT; i++) {
+		struct size_class *class = &pool->classes[i];
+
+		for (uint32_t band = 0; band <= BAND_FULL; band++)
+			release_list(pool, &class->bands[band]);
+		if (class->current != &pool->no_slab)
+			slab_release(pool, class->current);
+	}
+	release_list(pool, &pool->draining);
+	assert(pool->slabs_held == 0);
+	free(pool);
+}
+
+uint32_t item_pool_block_size(uint32_t size)
+{
+	return item_class_block_size(item_class_of_size(size));
+}
+
+void item_pool_stats(const struct item_pool *pool, struct item_pool_stats *stats)
+{
+	*stats = (struct item_pool_stats){
+		.bytes_requested = counter_read(&pool->bytes_requested),
+		.slabs = counter_read(&pool->slabs_held),
+		.slabs_emptied = counter_read(&pool->slabs_emptied),
+	};
+	for (uint32_t i = 0; i < ITEM_CLASS_COUNT; i++) {
+		uint64_t items = counter_read(&pool->classes[i].items);
+
+		stats->items += items;
+		stats->bytes_allocated += items * pool->classes[i].block_size;
+	}
+}
