@@ -31,18 +31,22 @@ typedef void reclaim_free_fn(void *context, void *object, uint32_t argument);
  */
 struct reclaim;
 
-int reclaim_create(struct reclaim **reclaim, struct grace_period *period, reclaim_free_fn *free_fn, void *context);
+/* 0 or -ENOMEM. 'period' outlives it. */
+int reclaim_create(struct reclaim **reclaim, struct grace_period *period, reclaim_free_fn *free_fn,
+		   void *context);
 
-/* Frees all that is left. Only when no reader is left. */
+/* Frees all that is left. Only when no reader is left. Accepts NULL. */
 void reclaim_destroy(struct reclaim *reclaim);
 
-/* Frees 'object' by free_fn(context, object, argument) after a grace period. Never blocks; never fails: bags come from a
- * list that grows at most to what one grace period retires.
+/* Frees 'object' by free_fn(context, object, argument) after a grace period; it must be unpublished already, in program
+ * order. Never blocks, never fails: bags are made at create and come back, more are made only when one grace period retires
+ * more than ever before (so a stalled reader costs a bag per 126 objects, and what it cost is given back afterwards).
+ * If libc has no memory for a bag, the object is leaked, and stays in reclaim_pending.
  */
 void reclaim_retire(struct reclaim *reclaim, void *object, uint32_t argument);
 
 /* Frees at most 'object_max' objects whose grace period is over, closes a bag that has been open too long, and
- * returns how many it freed. Called once per loop turn.
+ * returns how many it freed. Called once per loop turn. free_fn may retire.
  */
 uint32_t reclaim_poll(struct reclaim *reclaim, uint32_t object_max);
 
