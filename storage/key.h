@@ -3,13 +3,14 @@
 #ifndef STORAGE_KEY_H
 #define STORAGE_KEY_H
 
+#include <stdbool.h>
 #include <stdint.h>
 #include <string.h>
 
 #include "storage/limits.h"
 
-/* What the index stores for a key: 128 bits of XXH3 under a per-boot secret, so that nobody outside the
- * process can aim collisions. Low 32 bits of 'low' are the rte_hash signature.
+/* 128 bits of XXH3 under a per-boot secret, so that nobody outside the process can aim collisions. They are two
+ * digests of 64 bits: the index stores a key under 'low', and under 'high' when another key already has its 'low'.
  */
 struct key_digest {
 	uint64_t low;
@@ -35,10 +36,31 @@ struct key_ref {
 /* Digest of 'size' bytes at 'bytes' under 'secret'. Pure; any thread. */
 struct key_digest key_digest(const struct key_secret *secret, const void *bytes, uint32_t size);
 
-/* The rte_hash signature of a digest. */
-static inline uint32_t key_digest_signature(struct key_digest digest)
+/* The rte_hash signature of either half of a digest. */
+static inline uint32_t key_digest_signature(uint64_t half)
 {
-	return (uint32_t)digest.low;
+	return (uint32_t)half;
+}
+
+/* Whether two keys are the same bytes. Keys are short: words compared inline cost less than a call to memcmp().
+ */
+static inline bool key_bytes_equal(const uint8_t *a, uint32_t a_size, const uint8_t *b, uint32_t b_size)
+{
+	uint64_t x, y, difference = 0;
+	uint32_t i;
+
+	if (a_size != b_size)
+		return false;
+	if (a_size < sizeof(x))
+		return memcmp(a, b, a_size) == 0;
+	for (i = 0; i + sizeof(x) <= a_size; i += (uint32_t)sizeof(x)) {
+		memcpy(&x, a + i, sizeof(x));
+		memcpy(&y, b + i, sizeof(y));
+		difference |= x ^ y;
+	}
+	memcpy(&x, a + a_size - sizeof(x), sizeof(x));
+	memcpy(&y, b + a_size - sizeof(y), sizeof(y));
+	return (difference | (x ^ y)) == 0;
 }
 
 #endif
