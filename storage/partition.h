@@ -8,8 +8,8 @@
 
 #include "storage/item.h"
 
-/* A partition's items by slot: slot -> item under RCU. A key keeps its slot for life; scans walk slots, never the index
- * (cuckoo displacement moves entries behind an index cursor).
+/* A partition's items by slot: slot -> item under RCU. A key keeps its slot from its insertion to its removal; scans walk
+ * slots, never the index (cuckoo displacement moves entries behind an index cursor).
  *
  * Thread safety: functions marked (owner) are called by the worker that owns the partition. Any registered RCU
  * reader may call the others meanwhile.
@@ -30,8 +30,13 @@ void partition_stats(const struct partition *partition, struct partition_stats *
 uint32_t partition_epoch(const struct partition *partition);
 void partition_set_epoch(struct partition *partition, uint32_t epoch);
 
-/* A finite walk in slot order. 'end' is fixed when the scan opens, so a scan ends whatever the write rate: keys that were
- * there all along are returned exactly once, keys written meanwhile once or not at all.
+/* A finite walk in slot order. 'end' is fixed when the scan opens, so a scan ends whatever the write rate.
+ *
+ * A key that was there all along is returned exactly once: it keeps one slot all that time, overwritten or not, and the
+ * cursor passes every slot below 'end' once. A key inserted meanwhile is returned once, or not at all when its slot
+ * is behind the cursor or past the end. A key removed and inserted again meanwhile is a new key in a new slot: it may be
+ * returned once for each life. That a removed key's slot is given to another key at once does no harm: the slot
+ * is one word, which names the old item, no item or the new one.
  */
 struct partition_scan {
 	uint32_t next; /* the first slot not yet visited */
@@ -50,5 +55,33 @@ static inline bool partition_scan_is_done(const struct partition_scan *scan)
 {
 	return scan->next >= scan->end;
 }
+
+/* --- For the shard: how a write changes a partition. All (owner). --- */
+
+struct slot_space;
+
+/* 'number' is the cluster's, 'index' the shard's own count. NULL when there is no memory. */
+struct partition *partition_create(uint32_t number, uint32_t index, struct slot_space *space);
+/* Accepts NULL. The items are the caller's. */
+void partition_destroy(struct partition *partition);
+
+/* The version of the next write: greater than every earlier one and than every version of an earlier epoch. */
+uint64_t partition_version_next(struct partition *partition);
+
+/* A free slot, or SLOT_NONE when the address space reserved for slots is used up. It stays empty for readers. */
+uint32_t partition_slot_take(struct partition *partition);
+
+/* Publishes 'item', whole and never to change, in its slot and counts it. 'old' is the item it replaces, or NULL. */
+void partition_slot_publish(struct partition *partition, struct item *item, const struct item *old);
+
+/* Takes the slot's item away from readers and makes the slot free. */
+void partition_slot_release(struct partition *partition, const struct item *item);
+
+/* Makes a slot free that was taken and never published. */
+void partition_slot_return(struct partition *partition, uint32_t slot);
+
+/* Like partition_scan_next(), but only items with an expiry. */
+uint32_t partition_scan_next_expiring(const struct partition *partition, struct partition_scan *scan,
+				      uint32_t slot_max, const struct item **items, uint32_t item_max);
 
 #endif
