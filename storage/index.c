@@ -1,0 +1,491 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* Lookups, writes, and growth by a second table. */
+#include "storage/index.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <rte_prefetch.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <urcu-qsbr.h>
+
+#include "storage/counter.h"
+#include "storage/index_table.h"
+
+#define NAME_SIZE 20
+
+/* Positions looked at per insert while the index grows. With 2, the previous table is empty before the current one,
+ * twice as large, is 3/4 full, however seldom index_background() is called.
+ */
+#define MOVES_PER_INSERT 2u
+
+/* Entries left when the next table is asked for: a quarter of the table, more for small ones, because building takes about
+ * the same time for all of them.
+ */
+#define ENTRIES_LEFT_AT_REQUEST (1u << 19)
+
+/* Housekeeping calls between two attempts to build a table that failed: doubles up to this. */
+#define BUILD_PAUSE_MAX 1024u
+
+/* What can be retired, told by the argument: a whole generation, the views before it, else a position of its table. */
+#define ARGUMENT_GENERATION INDEX_ARGUMENT_MAX
+#define ARGUMENT_VIEW (INDEX_ARGUMENT_MAX - 1)
+
+/* What readers see. Constant once published. */
+struct index_view {
+	struct index_table *previous; /* asked first; NULL when the index does not grow */
+	struct index_table *current;
+};
+
+/* One table with the two views that it appears in as the current one. */
+struct generation {
+	struct index_table *table;
+	struct index_view growing;
+	struct index_view alone;
+	bool is_settled;     /* no reader uses an older view any more (owner) */
+	bool is_unpublished; /* no reader uses its views any more (owner) */
+	struct generation *next_unused;
+};
+
+struct index {
+	struct index_view *view; /* RCU */
+	uint64_t alternates;     /* entries under the high half of their digest */
+	struct generation *current;
+	struct generation *previous;
+	uint32_t move_next; /* position in previous */
+	struct reclaim *reclaim;
+	struct index_stats stats;
+
+	/* Between the owner and the housekeeper. */
+	_Alignas(64) uint32_t wanted; /* entries; set by the owner, cleared when built */
+	struct generation *built;     /* set by the housekeeper, taken by the owner */
+	struct generation *unused;    /* a stack: pushed by the owner, emptied by the housekeeper */
+
+	/* Housekeeper. */
+	uint32_t build_pause; /* calls to skip after a failure */
+	uint32_t build_skip;
+	uint32_t tables_built;
+	char name[NAME_SIZE - 7];
+};
+
+/* --- Life --- */
+
+static struct generation *generation_create(struct index *index, uint32_t entry_max)
+{
+	struct generation *generation = calloc(1, sizeof(*generation));
+	char name[NAME_SIZE];
+
+	if (!generation)
+		return NULL;
+	snprintf(name, sizeof(name), "%s_%u", index->name, index->tables_built++ % 1000000);
+	generation->table = index_table_create(name, entry_max);
+	if (!generation->table) {
+		free(generation);
+		return NULL;
+	}
+	generation->alone.current = generation->table;
+	generation->growing.current = generation->table;
+	return generation;
+}
+
+static void generation_destroy(struct generation *generation)
+{
+	if (!generation)
+		return;
+	index_table_destroy(generation->table);
+	free(generation);
+}
+
+static uint32_t table_size_for(uint32_t entries)
+{
+	uint32_t size = INDEX_TABLE_ENTRY_MIN;
+
+	while (size < entries && size < INDEX_TABLE_ENTRY_MAX)
+		size = size * 2 + 1;
+	return size;
+}
+
+int index_create(struct index **result, const struct index_options *options)
+{
+	struct index *index;
+
+	*result = NULL;
+	if (strlen(options->name) >= sizeof(index->name))
+		return -EINVAL;
+	index = aligned_alloc(64, sizeof(*index));
+	if (!index)
+		return -ENOMEM;
+	*index = (struct index){ .reclaim = options->reclaim };
+	snprintf(index->name, sizeof(index->name), "%s", options->name);
+	index->current = generation_create(index, table_size_for(options->capacity_initial));
+	if (!index->current) {
+		free(index);
+		return -ENOMEM;
+	}
+	index->stats.capacity = index->current->table->entry_max;
+	index->current->is_settled = true;
+	index->view = &index->current->alone;
+	*result = index;
+	return 0;
+}
+
+static void destroy_unused(struct generation *generation)
+{
+	while (generation) {
+		struct generation *next = generation->next_unused;
+
+		generation_destroy(generation);
+		generation = next;
+	}
+}
+
+void index_destroy(struct index *index)
+{
+	if (!index)
+		return;
+	destroy_unused(index->unused);
+	generation_destroy(index->built);
+	generation_destroy(index->previous);
+	generation_destroy(index->current);
+	free(index);
+}
+
+/* --- Lookup --- */
+
+static bool is_item_of(const struct item *item, const struct key_ref *key)
+{
+	return key_bytes_equal(item->bytes, item->key_size, key->bytes, key->size);
+}
+
+/* Previous before current, because an entry moves from the one to the other: a reader who asked the other way round could
+ * miss it in both.
+ */
+static struct item *find(const struct index_view *view, uint64_t digest)
+{
+	struct item *item = NULL;
+
+	if (view->previous)
+		item = index_table_find(view->previous, digest);
+	return item ? item : index_table_find(view->current, digest);
+}
+
+/* The few keys whose low half belongs to another key. */
+static struct item *find_alternate(const struct index *index, const struct index_view *view,
+				   const struct key_ref *key)
+{
+	struct item *item;
+
+	if (counter_read(&index->alternates) == 0)
+		return NULL;
+	item = find(view, key->digest.high);
+	return item && is_item_of(item, key) ? item : NULL;
+}
+
+/* Asks 'view->current' for what 'previous' did not have. */
+static void find_rest(const struct index_view *view, const uint64_t **digests, uint32_t count,
+		      struct item **items)
+{
+	const uint64_t *missing[SHARD_BATCH_MAX];
+	struct item *found[SHARD_BATCH_MAX];
+	uint8_t at[SHARD_BATCH_MAX];
+	uint32_t missing_count = 0;
+
+	for (uint32_t i = 0; i < count; i++) {
+		if (items[i])
+			continue;
+		at[missing_count] = (uint8_t)i;
+		missing[missing_count++] = digests[i];
+	}
+	if (missing_count == 0)
+		return;
+	index_table_find_bulk(view->current, missing, missing_count, found);
+	for (uint32_t i = 0; i < missing_count; i++)
+		items[at[i]] = found[i];
+}
+
+static void find_all(const struct index_view *view, const struct key_ref *keys, uint32_t count,
+		     struct item **items)
+{
+	const uint64_t *digests[SHARD_BATCH_MAX];
+
+	assert(count > 0 && count <= SHARD_BATCH_MAX);
+	if (count == 1) {
+		items[0] = find(view, keys[0].digest.low);
+		return;
+	}
+	for (uint32_t i = 0; i < count; i++)
+		digests[i] = &keys[i].digest.low;
+	if (!view->previous) {
+		index_table_find_bulk(view->current, digests, count, items);
+		return;
+	}
+	index_table_find_bulk(view->previous, digests, count, items);
+	find_rest(view, digests, count, items);
+}
+
+void index_lookup(const struct index *index, const struct key_ref *keys, uint32_t count,
+		  struct item **items)
+{
+	const struct index_view *view = rcu_dereference(index->view);
+
+	if (count == 0)
+		return;
+	find_all(view, keys, count, items);
+	for (uint32_t i = 0; i < count; i++) {
+		rte_prefetch0(items[i]);
+		rte_prefetch0((const uint8_t *)items[i] + 64);
+	}
+	for (uint32_t i = 0; i < count; i++) {
+		if (!items[i] || !is_item_of(items[i], &keys[i]))
+			items[i] = find_alternate(index, view, &keys[i]);
+	}
+}
+
+/* --- Writes --- */
+
+static uint32_t occupied(const struct index_table *table)
+{
+	return table->entry_count + table->entry_retired;
+}
+
+/* Asks the housekeeper for the next table in time. */
+static void request_table(struct index *index)
+{
+	const struct index_table *table = index->current->table;
+	uint32_t half = table->entry_max / 2;
+	uint32_t left = ENTRIES_LEFT_AT_REQUEST < half ? ENTRIES_LEFT_AT_REQUEST : half;
+
+	if (left < table->entry_max / 4)
+		left = table->entry_max / 4;
+	if (occupied(table) < table->entry_max - left || table->entry_max >= INDEX_TABLE_ENTRY_MAX)
+		return;
+	/* 'built' is stored before 'wanted' is cleared: read them in the opposite order. */
+	if (__atomic_load_n(&index->wanted, __ATOMIC_ACQUIRE) != 0 ||
+	    __atomic_load_n(&index->built, __ATOMIC_ACQUIRE))
+		return;
+	__atomic_store_n(&index->wanted, table->entry_max * 2 + 1, __ATOMIC_RELEASE);
+}
+
+/* Makes the table that was built the current one. False when there is none, or the last growth still runs. */
+static bool start_growth(struct index *index)
+{
+	struct generation *built = __atomic_load_n(&index->built, __ATOMIC_ACQUIRE);
+
+	if (!built || index->previous)
+		return false;
+	__atomic_store_n(&index->built, NULL, __ATOMIC_RELAXED);
+	index->previous = index->current;
+	index->current = built;
+	index->move_next = 0;
+	built->growing.previous = index->previous->table;
+	__atomic_store_n(&index->stats.is_growing, true, __ATOMIC_RELAXED);
+	__atomic_store_n(&index->stats.capacity, built->table->entry_max, __ATOMIC_RELAXED);
+	rcu_assign_pointer(index->view, &built->growing);
+	reclaim_retire(index->reclaim, built, ARGUMENT_VIEW);
+	return true;
+}
+
+static void finish_growth(struct index *index)
+{
+	struct generation *previous = index->previous;
+
+	rcu_assign_pointer(index->view, &index->current->alone);
+	index->previous = NULL;
+	__atomic_store_n(&index->stats.is_growing, false, __ATOMIC_RELAXED);
+	counter_add(&index->stats.grown, 1);
+	reclaim_retire(index->reclaim, previous, ARGUMENT_GENERATION);
+}
+
+/* Moves the entry at one position of the previous table. False when the current table has no room for it.
+ *
+ * Readers ask previous first: until the removal they find the entry there, after it in current. Positions of the previous
+ * table are not given out again, so a walk over them meets every entry.
+ */
+static bool move_position(struct index *index, int32_t position)
+{
+	struct index_table *previous = index->previous->table;
+	uint64_t digest;
+
+	if (!index_table_at(previous, position, &digest))
+		return true;
+	if (!index_table_add(index->current->table, digest, index_table_find(previous, digest)))
+		return false;
+	index_table_remove(previous, digest);
+	counter_add(&index->stats.moved, 1);
+	return true;
+}
+
+uint32_t index_background(struct index *index, uint32_t work_max)
+{
+	uint32_t work = 0;
+
+	/* A reader that still holds the view before the growth knows only the previous table: nothing may leave it yet. */
+	if (!index->current->is_settled)
+		return 0;
+	while (index->previous && work < work_max) {
+		if (index->previous->table->entry_count == 0) {
+			finish_growth(index);
+			break;
+		}
+		if (!move_position(index, (int32_t)index->move_next))
+			break;
+		index->move_next++;
+		work++;
+	}
+	return work;
+}
+
+/* Adds to the current table, and starts to use a larger one when it is time or there is no room. */
+static bool add_to_current(struct index *index, uint64_t digest, struct item *item)
+{
+	const struct index_table *table = index->current->table;
+
+	if (occupied(table) >= table->entry_max / 4 * 3)
+		start_growth(index);
+	if (index_table_add(index->current->table, digest, item))
+		return true;
+	return start_growth(index) && index_table_add(index->current->table, digest, item);
+}
+
+bool index_insert(struct index *index, const struct key_ref *key, struct item *item)
+{
+	uint64_t digest = key->digest.low;
+
+	if (find(index->view, digest)) {
+		digest = key->digest.high;
+		if (find(index->view, digest)) {
+			counter_add(&index->stats.collisions, 1);
+			return false;
+		}
+		/* Before the entry, so that no reader finds the low half taken and does not look further. */
+		counter_add(&index->alternates, 1);
+	}
+	if (!add_to_current(index, digest, item)) {
+		if (digest != key->digest.low)
+			counter_subtract(&index->alternates, 1);
+		request_table(index);
+		return false;
+	}
+	counter_add(&index->stats.entries, 1);
+	request_table(index);
+	index_background(index, MOVES_PER_INSERT);
+	return true;
+}
+
+/* The half of 'digest' that 'item' is stored under. */
+static uint64_t half_of(const struct index *index, struct key_digest digest, const struct item *item)
+{
+	if (index->alternates == 0 || find(index->view, digest.low) == item)
+		return digest.low;
+	return digest.high;
+}
+
+void index_replace(struct index *index, struct key_digest digest, const struct item *old,
+		   struct item *item)
+{
+	uint64_t half = half_of(index, digest, old);
+
+	if (index->previous && index_table_find(index->previous->table, half))
+		index_table_update(index->previous->table, half, item);
+	else
+		index_table_update(index->current->table, half, item);
+}
+
+/* A position of the previous table is not retired: nothing will be added there. */
+static void remove_half(struct index *index, uint64_t half)
+{
+	int32_t position;
+
+	if (index->previous && index_table_remove(index->previous->table, half) >= 0)
+		return;
+	position = index_table_remove(index->current->table, half);
+	assert(position >= 0);
+	index->current->table->entry_retired++;
+	reclaim_retire(index->reclaim, index->current, (uint32_t)position);
+}
+
+void index_remove(struct index *index, struct key_digest digest, const struct item *old)
+{
+	uint64_t half = half_of(index, digest, old);
+
+	remove_half(index, half);
+	if (half != digest.low)
+		counter_subtract(&index->alternates, 1);
+	counter_subtract(&index->stats.entries, 1);
+}
+
+/* --- After a grace period --- */
+
+static void push_unused(struct index *index, struct generation *generation)
+{
+	struct generation *first = __atomic_load_n(&index->unused, __ATOMIC_RELAXED);
+
+	do {
+		generation->next_unused = first;
+	} while (!__atomic_compare_exchange_n(&index->unused, &first, generation, false,
+					      __ATOMIC_RELEASE, __ATOMIC_RELAXED));
+}
+
+void index_reclaimed(struct index *index, void *object, uint32_t argument)
+{
+	struct generation *generation = object;
+
+	if (argument == ARGUMENT_VIEW) {
+		generation->is_settled = true;
+	} else if (argument == ARGUMENT_GENERATION) {
+		generation->is_unpublished = true;
+	} else {
+		index_table_free_position(generation->table, (int32_t)argument);
+		generation->table->entry_retired--;
+	}
+	if (generation->is_unpublished && generation->table->entry_retired == 0)
+		push_unused(index, generation);
+}
+
+/* --- Housekeeping --- */
+
+static bool build_wanted(struct index *index)
+{
+	uint32_t wanted = __atomic_load_n(&index->wanted, __ATOMIC_ACQUIRE);
+	struct generation *built;
+
+	if (wanted == 0)
+		return false;
+	if (index->build_skip > 0) {
+		index->build_skip--;
+		return false;
+	}
+	built = generation_create(index, wanted);
+	if (!built) {
+		index->build_pause = index->build_pause ? index->build_pause * 2 : 1;
+		if (index->build_pause > BUILD_PAUSE_MAX)
+			index->build_pause = BUILD_PAUSE_MAX;
+		index->build_skip = index->build_pause;
+		return false;
+	}
+	index->build_pause = 0;
+	__atomic_store_n(&index->built, built, __ATOMIC_RELEASE);
+	__atomic_store_n(&index->wanted, 0, __ATOMIC_RELEASE);
+	return true;
+}
+
+bool index_housekeeping(struct index *index)
+{
+	struct generation *unused = __atomic_exchange_n(&index->unused, NULL, __ATOMIC_ACQUIRE);
+
+	destroy_unused(unused);
+	return build_wanted(index) || unused;
+}
+
+void index_stats(const struct index *index, struct index_stats *stats)
+{
+	*stats = (struct index_stats){
+		.capacity = counter_read(&index->stats.capacity),
+		.entries = counter_read(&index->stats.entries),
+		.grown = counter_read(&index->stats.grown),
+		.moved = counter_read(&index->stats.moved),
+		.collisions = counter_read(&index->stats.collisions),
+		.is_growing = __atomic_load_n(&index->stats.is_growing, __ATOMIC_RELAXED),
+	};
+}

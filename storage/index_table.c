@@ -1,0 +1,144 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* An rte_hash of 8-byte keys in memory of its own. */
+#include "storage/index_table.h"
+
+#include <assert.h>
+#include <rte_hash.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "storage/key.h"
+
+/* What rte_hash takes for an entry of an 8-byte key: key and data 16, share of a bucket 8, ring of free positions 4. */
+#define ENTRY_SIZE 28u
+/* Its fixed part: ring, hash and heap headers, alignment. */
+#define TABLE_OVERHEAD ((size_t)64 << 10)
+
+static uint32_t table_signature(const void *key, uint32_t size, uint32_t seed)
+{
+	uint64_t digest;
+
+	(void)size;
+	(void)seed;
+	memcpy(&digest, key, sizeof(digest));
+	return key_digest_signature(digest);
+}
+
+static int table_compare(const void *a, const void *b, size_t size)
+{
+	uint64_t x, y;
+
+	(void)size;
+	memcpy(&x, a, sizeof(x));
+	memcpy(&y, b, sizeof(y));
+	return x != y;
+}
+
+struct index_table *index_table_create(const char *name, uint32_t entry_max)
+{
+	struct rte_hash_parameters params = {
+		.name = name,
+		.entries = entry_max,
+		.key_len = sizeof(uint64_t),
+		.hash_func = table_signature,
+		.extra_flag = RTE_HASH_EXTRA_FLAGS_RW_CONCURRENCY_LF |
+			      RTE_HASH_EXTRA_FLAGS_NO_FREE_ON_DEL,
+	};
+	struct index_table *table = calloc(1, sizeof(*table));
+
+	if (!table)
+		return NULL;
+	table->entry_max = entry_max;
+	index_memory_open(&table->memory, name,
+			  ((size_t)entry_max + 1) * ENTRY_SIZE + TABLE_OVERHEAD);
+	params.socket_id = table->memory.socket_id;
+	table->hash = rte_hash_create(&params);
+	if (!table->hash) {
+		index_table_destroy(table);
+		return NULL;
+	}
+	rte_hash_set_cmp_func(table->hash, table_compare);
+	return table;
+}
+
+void index_table_destroy(struct index_table *table)
+{
+	if (!table)
+		return;
+	rte_hash_free(table->hash);
+	index_memory_close(&table->memory);
+	free(table);
+}
+
+struct item *index_table_find(const struct index_table *table, uint64_t digest)
+{
+	void *item;
+	int position = rte_hash_lookup_with_hash_data(table->hash, &digest,
+						      key_digest_signature(digest), &item);
+
+	return position >= 0 ? item : NULL;
+}
+
+uint32_t index_table_find_bulk(const struct index_table *table, const uint64_t *const *digests,
+			       uint32_t count, struct item **items)
+{
+	hash_sig_t signatures[SHARD_BATCH_MAX];
+	uint64_t hits = 0;
+	uint32_t i;
+
+	assert(count <= SHARD_BATCH_MAX);
+	for (i = 0; i < count; i++) {
+		signatures[i] = key_digest_signature(*digests[i]);
+		items[i] = NULL;
+	}
+	rte_hash_lookup_with_hash_bulk_data(table->hash, (const void **)(uintptr_t)digests,
+					    signatures, count, &hits, (void **)items);
+	return (uint32_t)hits;
+}
+
+bool index_table_add(struct index_table *table, uint64_t digest, struct item *item)
+{
+	if (rte_hash_add_key_with_hash_data(table->hash, &digest, key_digest_signature(digest),
+					    item) != 0)
+		return false;
+	table->entry_count++;
+	return true;
+}
+
+void index_table_update(struct index_table *table, uint64_t digest, struct item *item)
+{
+	int error = rte_hash_add_key_with_hash_data(table->hash, &digest,
+						    key_digest_signature(digest), item);
+
+	assert(error == 0); /* the key is there: nothing is allocated */
+	(void)error;
+}
+
+int32_t index_table_remove(struct index_table *table, uint64_t digest)
+{
+	int32_t position =
+		rte_hash_del_key_with_hash(table->hash, &digest, key_digest_signature(digest));
+
+	if (position < 0)
+		return -1;
+	table->entry_count--;
+	return position;
+}
+
+void index_table_free_position(struct index_table *table, int32_t position)
+{
+	int error = rte_hash_free_key_with_position(table->hash, position);
+
+	assert(error == 0);
+	(void)error;
+}
+
+bool index_table_at(const struct index_table *table, int32_t position, uint64_t *digest)
+{
+	void *key;
+
+	if (rte_hash_get_key_with_position(table->hash, position, &key) != 0)
+		return false;
+	memcpy(digest, key, sizeof(*digest));
+	return true;
+}
