@@ -1,0 +1,478 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* What one worker core stores: index, partitions, items and their removal, in one piece. */
+#include "storage/shard.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "storage/counter.h"
+#include "storage/eviction.h"
+#include "storage/expiry.h"
+#include "storage/index.h"
+#include "storage/item_memory.h"
+#include "storage/slot_space.h"
+
+#define CAPACITY_DEFAULT ((1u << 16) - 1)
+
+/* Tells items from what the index retires. */
+#define ARGUMENT_ITEM UINT32_MAX
+
+/* Bounds of work that a request may do when it finds no memory, and of freeing and compaction per slice. */
+#define SHORTAGE_RECLAIM_MAX 64u
+#define SHORTAGE_SLOTS_MAX 64u
+#define SLICE_RECLAIM_MIN 128u
+#define SLICE_RELOCATED_MAX 8u
+#define SLICE_BLOCKS_MAX 64u
+
+struct shard {
+	struct index *index;
+	struct item_pool *pool;
+	struct reclaim *reclaim;
+	struct partition **by_number;  /* of the cluster's partitions; NULL: another worker's */
+	struct partition **partitions; /* the shard's own, dense */
+	uint32_t partition_count;      /* of the cluster */
+	uint32_t owned_count;
+	const struct key_secret *secret;
+	struct item_memory *memory;
+	enum eviction policy;
+	struct slot_space slots;
+	struct expiry expiry;
+	struct eviction_clock clock;
+	uint64_t now_ms;         /* of the last background slice */
+	uint64_t expiring_items; /* with an expiry */
+	uint64_t retired_bytes;  /* of items not yet free */
+	uint64_t expired;
+	uint64_t evicted;
+	uint64_t relocated;
+};
+
+/* --- Life --- */
+
+static void free_retired(void *context, void *object, uint32_t argument)
+{
+	struct shard *shard = context;
+	struct item *item = object;
+
+	if (argument != ARGUMENT_ITEM) {
+		index_reclaimed(shard->index, object, argument);
+		return;
+	}
+	shard->retired_bytes -= item_size(item->key_size, item->value_size);
+	item_pool_free(shard->pool, item);
+}
+
+static int create_partitions(struct shard *shard, uint32_t worker_index, uint32_t worker_count)
+{
+	uint32_t owned_max = shard->partition_count / worker_count + 1;
+
+	shard->by_number = calloc(shard->partition_count, sizeof(*shard->by_number));
+	shard->partitions = calloc(owned_max, sizeof(*shard->partitions));
+	if (!shard->by_number || !shard->partitions)
+		return -ENOMEM;
+	for (uint32_t i = worker_index; i < shard->partition_count; i += worker_count) {
+		struct partition *partition = partition_create(i, shard->owned_count, &shard->slots);
+
+		if (!partition)
+			return -ENOMEM;
+		shard->by_number[i] = partition;
+		shard->partitions[shard->owned_count++] = partition;
+	}
+	shard->expiry.walk.partitions = shard->partitions;
+	shard->expiry.walk.partition_count = shard->owned_count;
+	shard->clock.walk = shard->expiry.walk;
+	return 0;
+}
+
+/* As many slots as the node's memory can hold of the smallest items. */
+static int create_slots(struct shard *shard, uint32_t worker_count)
+{
+	struct item_memory_stats stats;
+	uint64_t slot_max;
+
+	item_memory_stats(shard->memory, &stats);
+	slot_max = stats.limit_bytes / item_pool_block_size(item_size(1, 0));
+	return slot_space_init(&shard->slots, slot_max, shard->partition_count / worker_count + 1);
+}
+
+static int create_parts(struct shard *shard, const struct shard_options *options)
+{
+	struct index_options index_options = {
+		.name = options->name,
+		.capacity_initial =
+			options->capacity_initial ? options->capacity_initial : CAPACITY_DEFAULT,
+	};
+	int error = create_slots(shard, options->worker_count);
+
+	if (error == 0)
+		error = create_partitions(shard, options->worker_index, options->worker_count);
+	if (error == 0)
+		error = item_pool_create(&shard->pool, options->memory);
+	if (error == 0)
+		error = reclaim_create(&shard->reclaim, options->period, free_retired, shard);
+	index_options.reclaim = shard->reclaim;
+	if (error == 0)
+		error = index_create(&shard->index, &index_options);
+	return error;
+}
+
+static bool options_are_valid(const struct shard_options *options)
+{
+	return options->name && options->worker_count > 0 &&
+	       options->worker_count <= WORKER_COUNT_MAX &&
+	       options->worker_index < options->worker_count &&
+	       options->partition_count >= PARTITION_COUNT_MIN &&
+	       options->partition_count <= PARTITION_COUNT_MAX && options->memory &&
+	       options->period && options->secret;
+}
+
+int shard_create(struct shard **result, const struct shard_options *options)
+{
+	struct shard *shard;
+	int error;
+
+	*result = NULL;
+	if (!options_are_valid(options))
+		return -EINVAL;
+	shard = calloc(1, sizeof(*shard));
+	if (!shard)
+		return -ENOMEM;
+	shard->partition_count = options->partition_count;
+	shard->secret = options->secret;
+	shard->memory = options->memory;
+	shard->policy = options->eviction;
+	error = create_parts(shard, options);
+	if (error != 0) {
+		shard_destroy(shard);
+		return error;
+	}
+	*result = shard;
+	return 0;
+}
+
+void shard_destroy(struct shard *shard)
+{
+	if (!shard)
+		return;
+	reclaim_destroy(shard->reclaim);
+	index_destroy(shard->index);
+	item_pool_destroy(shard->pool);
+	for (uint32_t i = 0; i < shard->owned_count; i++)
+		partition_destroy(shard->partitions[i]);
+	free(shard->partitions);
+	free(shard->by_number);
+	slot_space_fini(&shard->slots);
+	free(shard);
+}
+
+struct partition *shard_partition(const struct shard *shard, uint32_t partition)
+{
+	return partition < shard->partition_count ? shard->by_number[partition] : NULL;
+}
+
+/* Slots that the walks pass, about: whole chunks. */
+static uint64_t slot_count(const struct shard *shard)
+{
+	return (uint64_t)shard->slots.chunk_count * SLOT_CHUNK_SLOTS;
+}
+
+/* --- Unpublishing --- */
+
+static void retire_item(struct shard *shard, struct item *item)
+{
+	item->flags |= ITEM_RETIRED;
+	shard->retired_bytes += item_size(item->key_size, item->value_size);
+	reclaim_retire(shard->reclaim, item, ARGUMENT_ITEM);
+}
+
+/* Returns the version of the removal. */
+static uint64_t remove_item(struct shard *shard, struct item *item, struct key_digest digest)
+{
+	struct partition *partition = shard->by_number[item->partition];
+
+	index_remove(shard->index, digest, item);
+	partition_slot_release(partition, item);
+	if (item_expires_at_ms(item))
+		shard->expiring_items--;
+	retire_item(shard, item);
+	return partition_version_next(partition);
+}
+
+static void remove_all(struct shard *shard, struct item **items, uint32_t count)
+{
+	for (uint32_t i = 0; i < count; i++)
+		remove_item(shard, items[i],
+			    key_digest(shard->secret, item_key(items[i]), items[i]->key_size));
+}
+
+/* --- Lookup --- */
+
+void shard_lookup(const struct shard *shard, struct shard_batch *batch)
+{
+	index_lookup(shard->index, batch->keys, batch->count, batch->items);
+}
+
+/* --- Batches --- */
+
+/* What keys[i] maps to now. An item that was evicted since the lookup is still memory that may be read, but is not
+ * the key's value any more.
+ */
+static struct item *current_item(const struct shard *shard, const struct shard_batch *batch, uint32_t i)
+{
+	struct item *item = batch->items[i];
+
+	if (item && (item->flags & ITEM_RETIRED))
+		index_lookup(shard->index, &batch->keys[i], 1, &item);
+	return item;
+}
+
+static bool is_same_key(const struct key_ref *a, const struct key_ref *b)
+{
+	return a->digest.low == b->digest.low && a->digest.high == b->digest.high &&
+	       key_bytes_equal(a->bytes, a->size, b->bytes, b->size);
+}
+
+/* Entries of one key always hold the same pointer: they got it from the same lookup or from here. */
+static void set_key_in_batch(struct shard_batch *batch, uint32_t i, struct item *item)
+{
+	const struct item *seen = batch->items[i];
+
+	if (seen) {
+		for (uint32_t j = 0; j < batch->count; j++)
+			batch->items[j] = batch->items[j] == seen ? item : batch->items[j];
+		return;
+	}
+	for (uint32_t j = 0; j < batch->count; j++) {
+		if (!batch->items[j] && is_same_key(&batch->keys[j], &batch->keys[i]))
+			batch->items[j] = item;
+	}
+}
+
+/* --- Writes --- */
+
+static void memory_state(const struct shard *shard, struct eviction_memory *memory)
+{
+	struct item_pool_stats pool;
+
+	item_pool_stats(shard->pool, &pool);
+	memory->held = pool.slabs * ITEM_SLAB_SIZE;
+	memory->available = memory->held - pool.bytes_allocated +
+			    (uint64_t)item_memory_slabs_free(shard->memory) * ITEM_SLAB_SIZE;
+	memory->underway = shard->retired_bytes;
+}
+
+static uint32_t evict(struct shard *shard, uint32_t slot_max)
+{
+	struct item *items[SLOT_WALK_ITEMS];
+	uint32_t count;
+	uint32_t passed = eviction_sweep(&shard->clock, shard->now_ms, slot_max, items, &count);
+
+	remove_all(shard, items, count);
+	counter_add(&shard->evicted, count);
+	return passed;
+}
+
+/* What can be done for a request that found no memory: free what is due, and make sure the next one fares better. */
+static struct item *allocate_short(struct shard *shard, uint32_t size)
+{
+	struct eviction_memory memory;
+	struct item *item;
+
+	reclaim_poll(shard->reclaim, SHORTAGE_RECLAIM_MAX);
+	item = item_pool_alloc(shard->pool, size);
+	if (item)
+		return item;
+	if (shard->expiring_items > 0)
+		expiry_hurry(&shard->expiry, slot_count(shard));
+	if (shard->policy == EVICTION_ON) {
+		memory_state(shard, &memory);
+		eviction_note_shortage(&shard->clock, &memory);
+		evict(shard, SHORTAGE_SLOTS_MAX);
+	}
+	return NULL;
+}
+
+struct item *shard_item_create(struct shard *shard, const struct key_ref *key, uint32_t value_size)
+{
+	uint32_t size = item_size(key->size, value_size);
+	struct item *item = item_pool_alloc(shard->pool, size);
+
+	assert(shard_partition(shard, key->partition));
+	if (!item)
+		item = allocate_short(shard, size);
+	if (!item)
+		return NULL;
+	item->partition = key->partition;
+	item->value_size = (uint16_t)value_size;
+	item->key_size = (uint8_t)key->size;
+	memcpy(item->bytes, key->bytes, key->size);
+	return item;
+}
+
+void shard_item_discard(struct shard *shard, struct item *item)
+{
+	item_pool_free(shard->pool, item);
+}
+
+static void count_expiring(struct shard *shard, const struct item *item, const struct item *old)
+{
+	shard->expiring_items += item_expires_at_ms(item) ? 1 : 0;
+	shard->expiring_items -= old && item_expires_at_ms(old) ? 1 : 0;
+}
+
+static void replace_item(struct shard *shard, struct partition *partition, struct key_digest digest,
+			 struct item *item, struct item *old)
+{
+	item->slot = old->slot;
+	item->flags |= old->flags & ITEM_VISITED;
+	index_replace(shard->index, digest, old, item);
+	partition_slot_publish(partition, item, old);
+	count_expiring(shard, item, old);
+	retire_item(shard, old);
+}
+
+static enum status insert_item(struct shard *shard, struct partition *partition,
+			       const struct key_ref *key, struct item *item)
+{
+	item->slot = partition_slot_take(partition);
+	if (item->slot == SLOT_NONE)
+		return STATUS_NO_SPACE;
+	if (!index_insert(shard->index, key, item)) {
+		partition_slot_return(partition, item->slot);
+		return STATUS_NO_SPACE;
+	}
+	partition_slot_publish(partition, item, NULL);
+	count_expiring(shard, item, NULL);
+	return STATUS_OK;
+}
+
+enum status shard_put(struct shard *shard, struct shard_batch *batch, uint32_t i, struct item *item)
+{
+	struct partition *partition = shard->by_number[item->partition];
+	struct item *old = current_item(shard, batch, i);
+	enum status status = STATUS_OK;
+
+	item->version = partition_version_next(partition);
+	if (old)
+		replace_item(shard, partition, batch->keys[i].digest, item, old);
+	else
+		status = insert_item(shard, partition, &batch->keys[i], item);
+	if (status == STATUS_OK)
+		set_key_in_batch(batch, i, item);
+	return status;
+}
+
+enum status shard_remove(struct shard *shard, struct shard_batch *batch, uint32_t i, uint64_t *version)
+{
+	struct item *item = current_item(shard, batch, i);
+
+	if (item)
+		*version = remove_item(shard, item, batch->keys[i].digest);
+	set_key_in_batch(batch, i, NULL);
+	return item ? STATUS_OK : STATUS_NOT_FOUND;
+}
+
+/* --- Background --- */
+
+static uint32_t sweep_expired(struct shard *shard, uint32_t work_max)
+{
+	struct item *items[SLOT_WALK_ITEMS];
+	uint32_t count;
+	uint32_t passed;
+
+	if (shard->expiring_items == 0)
+		return 0;
+	passed = expiry_sweep(&shard->expiry, shard->now_ms, slot_count(shard), work_max, items, &count);
+	remove_all(shard, items, count);
+	counter_add(&shard->expired, count);
+	return passed;
+}
+
+/* Evicts ahead of demand, as long as the node has no slab to spare. */
+static uint32_t evict_ahead(struct shard *shard, uint32_t work_max)
+{
+	struct eviction_memory memory;
+
+	if (shard->policy != EVICTION_ON || item_memory_slabs_free(shard->memory) >
+						    item_memory_slab_count(shard->memory) / 8)
+		return 0;
+	memory_state(shard, &memory);
+	if (!eviction_is_due(&shard->clock, &memory, shard->now_ms))
+		return 0;
+	return evict(shard, work_max);
+}
+
+/* Puts a copy in the place of 'item'. It is the same write: slot and version stay. False when there is no memory. */
+static bool relocate(struct shard *shard, struct item *item)
+{
+	uint32_t size = item_size(item->key_size, item->value_size);
+	struct item *copy = item_pool_alloc(shard->pool, size);
+
+	if (!copy)
+		return false;
+	memcpy(copy, item, size);
+	index_replace(shard->index, key_digest(shard->secret, item_key(item), item->key_size), item, copy);
+	partition_slot_publish(shard->by_number[item->partition], copy, item);
+	retire_item(shard, item);
+	counter_add(&shard->relocated, 1);
+	return true;
+}
+
+static uint32_t compact(struct shard *shard)
+{
+	uint32_t moved = 0;
+
+	while (moved < SLICE_RELOCATED_MAX) {
+		struct item *item = item_pool_compact_next(shard->pool, SLICE_BLOCKS_MAX);
+
+		if (!item || !relocate(shard, item))
+			break;
+		moved++;
+	}
+	return moved;
+}
+
+uint32_t shard_background(struct shard *shard, uint64_t now_ms, uint32_t work_max)
+{
+	uint32_t reclaim_max = work_max > SLICE_RECLAIM_MIN ? work_max : SLICE_RECLAIM_MIN;
+	uint32_t work;
+
+	shard->now_ms = now_ms;
+	work = reclaim_poll(shard->reclaim, reclaim_max);
+	work += index_background(shard->index, work_max);
+	work += sweep_expired(shard, work_max);
+	work += evict_ahead(shard, work_max);
+	work += compact(shard);
+	return work;
+}
+
+bool shard_housekeeping(struct shard *shard)
+{
+	return index_housekeeping(shard->index);
+}
+
+void shard_stats(const struct shard *shard, struct shard_stats *stats)
+{
+	struct index_stats index;
+
+	index_stats(shard->index, &index);
+	*stats = (struct shard_stats){
+		.items = index.entries,
+		.index_capacity = index.capacity,
+		.index_grown = index.grown,
+		.index_moved = index.moved,
+		.is_growing = index.is_growing,
+		.expired = counter_read(&shard->expired),
+		.evicted = counter_read(&shard->evicted),
+		.relocated = counter_read(&shard->relocated),
+		.retired_pending = reclaim_pending(shard->reclaim),
+	};
+	for (uint32_t i = 0; i < shard->owned_count; i++) {
+		struct partition_stats partition;
+
+		partition_stats(shard->partitions[i], &partition);
+		stats->item_bytes += partition.item_bytes;
+	}
+	item_pool_stats(shard->pool, &stats->pool);
+}
