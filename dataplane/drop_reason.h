@@ -40,7 +40,9 @@
 	X(SESSION_TABLE_FULL, session_table_full, "a HELLO while no session is idle enough to replace") \
 	X(REPLAY_IN_PROGRESS, replay_in_progress, "a copy of a write that is being executed now")  \
 	X(REPLAY_FORGOTTEN, replay_forgotten, "a copy of a write whose reply is no longer kept")   \
-	X(REPLAY_OLD, replay_old, "a write older than its session's replay window")
+	X(REPLAY_OLD, replay_old, "a write older than its session's replay window")                \
+	X(MAILBOX_FULL, mailbox_full, "a packet for another worker that is far behind")            \
+	X(TX_FULL, tx_full, "an answer that the port had no room for")
 
 enum drop_reason {
 	DROP_NONE, /* not dropped */
