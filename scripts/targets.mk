@@ -1,7 +1,9 @@
 # SPDX-License-Identifier: BSD-3-Clause
 # The targets people call. Included by the Makefile; `make help` prints the text after '##'.
 .DEFAULT_GOAL := all
-.PHONY: help all deps unit check-includes format clean
+.PHONY: help all deps test check unit check-includes format clean
+
+SANITIZE_FLAGS := -fsanitize=address,undefined -fno-sanitize-recover=all
 
 help: ## explain every target
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  %-16s %s\n", $$1, $$2}'
@@ -10,6 +12,16 @@ all: $(PROGRAMS) $(LIB_CLIENT) $(LIB_CLIENT_SO) check-includes ## build everythi
 
 deps: ## install the Debian packages the build needs (root)
 	scripts/install-deps
+
+test: ## install what is missing, build, run all tests (root; no huge pages needed)
+	scripts/install-deps
+	$(MAKE) all
+	scripts/run-tests
+
+check: ## what must hold before a commit: the tests, a clang build, units under ASan and UBSan
+	$(MAKE) test
+	$(MAKE) CC=clang BUILD=$(BUILD)/clang all
+	$(MAKE) BUILD=$(BUILD)/asan OPT=-O1 SANITIZE="$(SANITIZE_FLAGS)" unit
 
 unit: $(UNIT_BIN) ## build and run the unit tests
 	scripts/run-units $(UNIT_BIN)
