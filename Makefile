@@ -6,7 +6,7 @@ CC ?= gcc
 OPT ?= -O3
 SANITIZE ?=
 PKGS_DPDK := libdpdk
-PKGS_CONTROL := libevent libevent_pthreads libprotobuf-c jansson libcyaml libsodium
+PKGS_CONTROL := libevent libevent_pthreads libprotobuf-c jansson yaml-0.1 libsodium
 
 WARNINGS := -Wall -Wextra -Wconversion -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wpointer-arith -Werror
 VERSION := $(shell cat VERSION)

@@ -1,0 +1,295 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* The table of options and what is done with all rows of it. */
+#include "controlplane/options.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <string.h>
+
+#include "controlplane/option_value.h"
+#include "dataplane/wire_format.h"
+#include "storage/limits.h"
+
+#define FIELD(member) offsetof(struct options, member), sizeof(((struct options *)0)->member)
+#define TEXT_MAX (OPTION_TEXT_SIZE - 1)
+#define NO_BOUNDS 0, 0
+/* clang-format off */
+
+/* Options of one section stand together, its own before those of sections inside it: options_print relies on it. */
+static const struct option table[] = {
+	{ "node.name", OPTION_TEXT, FIELD(node_name), 1, 63, { { NULL, 0 } }, "godwit",
+	  "Name of the node: letters, digits, `-`, `_` and `.`." },
+
+	{ "data.address", OPTION_NETWORK, FIELD(data_address), 8, 30, { { NULL, 0 } }, "10.77.0.2/24",
+	  "The node's address on the data network. Not an address of this host's kernel." },
+	{ "data.gateway", OPTION_IPV4, FIELD(data_gateway), NO_BOUNDS, { { "none", OPTION_NONE } }, "none",
+	  "Router to clients outside the data network." },
+	{ "data.udp_port", OPTION_NUMBER, FIELD(data_udp_port), 1, UINT16_MAX, { { NULL, 0 } }, "7700",
+	  "UDP port of the first worker; worker `w` listens on this plus `w`." },
+	{ "data.workers", OPTION_NUMBER, FIELD(data_workers), 1, WORKER_COUNT_MAX, { { NULL, 0 } }, "1",
+	  "Polling threads, each with its own shard of the data." },
+	{ "data.cores", OPTION_CPUS, FIELD(data_cores), 0, 1023, { { "auto", OPTION_AUTO } }, "auto",
+	  "CPUs of the workers, one each. `auto`: the last CPUs this process may use when workers spin, "
+	  "any CPU when they are adaptive." },
+	{ "data.idle", OPTION_WORD, FIELD(data_idle), NO_BOUNDS,
+	  { { "auto", OPTION_IDLE_AUTO }, { "spin", OPTION_IDLE_SPIN }, { "adaptive", OPTION_IDLE_ADAPTIVE } },
+	  "auto",
+	  "What a worker without packets does: `spin` keeps polling and owns its CPU, `adaptive` sleeps shortly. "
+	  "`auto`: `spin` when there is a CPU for each worker and for the two other threads." },
+	{ "data.sessions", OPTION_NUMBER, FIELD(data_sessions), 16, 1u << 20, { { "auto", OPTION_AUTO } }, "auto",
+	  "Client sessions per worker." },
+	{ "data.mtu", OPTION_NUMBER, FIELD(data_mtu), 576, 9000, { { "auto", OPTION_AUTO } }, "auto",
+	  "Bytes of the largest IP packet. `auto`: the device's." },
+	{ "data.mac", OPTION_MAC, FIELD(data_mac), NO_BOUNDS, { { "auto", OPTION_AUTO } }, "auto",
+	  "MAC address. `auto`: the device's, or one made from `data.address`." },
+	{ "data.port.kind", OPTION_WORD, FIELD(port_kind), NO_BOUNDS,
+	  { { "tap", PORT_TAP }, { "af_packet", PORT_AF_PACKET }, { "af_xdp", PORT_AF_XDP },
+	    { "memif", PORT_MEMIF }, { "pci", PORT_PCI } }, "tap",
+	  "Where packets come from: `tap` creates an interface that this host's programs can use, `af_packet` and "
+	  "`af_xdp` attach to an interface, `memif` is shared memory with another process, `pci` is a NIC bound "
+	  "to vfio-pci." },
+	{ "data.port.device", OPTION_TEXT, FIELD(port_device), 1, TEXT_MAX, { { "auto", OPTION_AUTO } }, "auto",
+	  "The interface (tap, af_packet, af_xdp), the path of the socket (memif) or the PCI address (pci). `auto` is "
+	  "`godwit0` for tap; the other kinds need a value." },
+	{ "data.port.args", OPTION_TEXT, FIELD(port_args), 1, TEXT_MAX, { { "none", OPTION_NONE } }, "none",
+	  "More arguments of the DPDK device, such as `zero-copy=yes`." },
+	{ "data.port.role", OPTION_WORD, FIELD(port_memif_server), NO_BOUNDS,
+	  { { "server", true }, { "client", false } }, "server",
+	  "memif: whether this side creates the socket." },
+	{ "data.port.host_address", OPTION_IPV4, FIELD(port_host_address), NO_BOUNDS,
+	  { { "auto", OPTION_IPV4_AUTO }, { "none", OPTION_NONE } }, "auto",
+	  "tap: the address the kernel's side of the interface gets. `auto`: the first free one of the data network." },
+	{ "data.port.ring_size", OPTION_NUMBER, FIELD(port_ring_size), 64, 16384, { { "auto", OPTION_AUTO } }, "auto",
+	  "Descriptors per queue." },
+
+	{ "storage.memory", OPTION_SIZE, FIELD(storage_memory), 16ull << 20, 16ull << 40, { { NULL, 0 } }, "1G",
+	  "Memory for items. Index and packet buffers come on top." },
+	{ "storage.partitions", OPTION_NUMBER, FIELD(storage_partitions), PARTITION_COUNT_MIN,
+	  PARTITION_COUNT_MAX, { { NULL, 0 } }, "64",
+	  "Partitions of the cluster: a power of two, the same on every node." },
+	{ "storage.eviction", OPTION_WORD, FIELD(storage_eviction), NO_BOUNDS,
+	  { { "none", EVICTION_NONE }, { "on", EVICTION_ON } }, "none",
+	  "What a write finds when memory is full: `none` answers NO_SPACE, `on` makes room by evicting what was "
+	  "not read lately." },
+	{ "storage.huge_pages", OPTION_WORD, FIELD(storage_huge_pages), NO_BOUNDS,
+	  { { "auto", OPTION_SWITCH_AUTO }, { "on", OPTION_SWITCH_ON }, { "off", OPTION_SWITCH_OFF } }, "auto",
+	  "Huge pages for items and packet buffers. `auto`: when enough are free; `on`: refuse to start without." },
+	{ "storage.capacity", OPTION_NUMBER, FIELD(storage_capacity), 1, (1u << 30) - 1,
+	  { { "auto", OPTION_AUTO } }, "auto",
+	  "Items each worker's first index has room for; it grows online beyond." },
+
+	{ "admin.listen", OPTION_ENDPOINT, FIELD(admin_listen), 1, UINT16_MAX, { { "off", OPTION_NONE } },
+	  "127.0.0.1:7780",
+	  "Address of the HTTP interface for status, counters and metrics." },
+	{ "admin.token_file", OPTION_TEXT, FIELD(admin_token_file), 1, TEXT_MAX, { { "none", OPTION_NONE } }, "none",
+	  "File whose first line is the bearer token of the HTTP interface. Needed when it listens on an address that "
+	  "is not loopback." },
+
+	{ "log.level", OPTION_WORD, FIELD(log_level), NO_BOUNDS,
+	  { { "error", LOG_LEVEL_ERROR }, { "warning", LOG_LEVEL_WARNING }, { "info", LOG_LEVEL_INFO },
+	    { "debug", LOG_LEVEL_DEBUG } }, "info",
+	  "The least severe lines that are written to stderr." },
+
+	{ "dpdk.telemetry", OPTION_WORD, FIELD(dpdk_telemetry), NO_BOUNDS,
+	  { { "off", false }, { "on", true } }, "off",
+	  "DPDK's telemetry socket, for `dpdk-telemetry.py -f godwit-NAME`." },
+};
+/* clang-format on */
+
+#define TABLE_SIZE (sizeof(table) / sizeof(table[0]))
+static_assert(TABLE_SIZE <= OPTION_COUNT_MAX, "struct options has an origin for each option");
+
+static const struct option *option_find(const char *key)
+{
+	for (size_t i = 0; i < TABLE_SIZE; i++) {
+		if (strcmp(table[i].key, key) == 0)
+			return &table[i];
+	}
+	return NULL;
+}
+
+static void *value_of(struct options *options, const struct option *option)
+{
+	return (uint8_t *)options + option->offset;
+}
+
+static const void *value_of_const(const struct options *options, const struct option *option)
+{
+	return (const uint8_t *)options + option->offset;
+}
+
+void options_init(struct options *options)
+{
+	memset(options, 0, sizeof(*options));
+	for (size_t i = 0; i < TABLE_SIZE; i++) {
+		int result;
+
+		assert(table[i].size == option_value_size(table[i].type));
+		result = option_value_parse(&table[i], table[i].value_default,
+					    value_of(options, &table[i]));
+		assert(result == 0);
+		(void)result;
+	}
+}
+
+static void print_origin(FILE *errors, struct option_origin origin)
+{
+	if (origin.source && origin.line)
+		fprintf(errors, "%s:%u: ", origin.source, origin.line);
+	else if (origin.source)
+		fprintf(errors, "%s: ", origin.source);
+}
+
+int options_set(struct options *options, const char *key, const char *text,
+		struct option_origin origin, FILE *errors)
+{
+	const struct option *option = option_find(key);
+	char expected[OPTION_EXPECTED_SIZE];
+
+	if (!option) {
+		print_origin(errors, origin);
+		fprintf(errors, "%s: unknown key; godwitd --help-config lists those there are\n",
+			key);
+		return -EINVAL;
+	}
+	if (option_value_parse(option, text, value_of(options, option)) != 0) {
+		print_origin(errors, origin);
+		fprintf(errors, "%s: expected %s, not '%s'\n", key,
+			option_value_expected(option, expected), text);
+		return -EINVAL;
+	}
+	options->origins[option - table] = origin;
+	return 0;
+}
+
+int options_set_pair(struct options *options, const char *pair, FILE *errors)
+{
+	const struct option_origin origin = { "--set", 0 };
+	const char *equals = strchr(pair, '=');
+	char key[64];
+
+	if (!equals || (size_t)(equals - pair) >= sizeof(key)) {
+		fprintf(errors, "--set: expected KEY=VALUE, not '%s'\n", pair);
+		return -EINVAL;
+	}
+	memcpy(key, pair, (size_t)(equals - pair));
+	key[equals - pair] = '\0';
+	return options_set(options, key, equals + 1, origin, errors);
+}
+
+void options_mistake(const struct options *options, FILE *errors, const char *key,
+		     const char *format, ...)
+{
+	const struct option *option = option_find(key);
+	va_list arguments;
+
+	assert(option);
+	print_origin(errors, options->origins[option - table]);
+	fprintf(errors, "%s: ", key);
+	va_start(arguments, format);
+	vfprintf(errors, format, arguments);
+	va_end(arguments);
+	fputc('\n', errors);
+}
+
+struct option_origin options_origin(const struct options *options, const char *key)
+{
+	const struct option *option = option_find(key);
+
+	return option ? options->origins[option - table] : (struct option_origin){ NULL, 0 };
+}
+
+bool options_has_section(const char *section)
+{
+	size_t size = strlen(section);
+
+	for (size_t i = 0; i < TABLE_SIZE; i++) {
+		if (strncmp(table[i].key, section, size) == 0 && table[i].key[size] == '.')
+			return true;
+	}
+	return false;
+}
+
+bool options_has_key(const char *key)
+{
+	return option_find(key) != NULL;
+}
+
+const char *options_expected(const char *key, char text[OPTION_EXPECTED_SIZE])
+{
+	const struct option *option = option_find(key);
+
+	assert(option);
+	return option_value_expected(option, text);
+}
+
+/* A plain scalar is safe when YAML cannot take it for anything else. */
+static bool is_plain(const char *text)
+{
+	static const char safe[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789"
+				   "./_:-";
+
+	return text[0] && text[0] != '-' && text[strspn(text, safe)] == '\0' &&
+	       text[strlen(text) - 1] != ':';
+}
+
+static void print_scalar(const char *text, FILE *out)
+{
+	if (is_plain(text)) {
+		fputs(text, out);
+		return;
+	}
+	fputc('\'', out);
+	for (; *text; text++) {
+		if (*text == '\'')
+			fputc('\'', out);
+		fputc(*text, out);
+	}
+	fputc('\'', out);
+}
+
+/* Prints the heads of the sections of 'key' that 'previous' is not in; returns the depth of the key itself. */
+static int print_sections(const char *key, const char *previous, FILE *out)
+{
+	bool is_shared = true;
+	int depth = 0;
+
+	for (const char *at = key, *dot; (dot = strchr(at, '.')) != NULL; at = dot + 1, depth++) {
+		size_t size = (size_t)(dot - key) + 1;
+
+		is_shared = is_shared && strncmp(key, previous, size) == 0;
+		if (!is_shared)
+			fprintf(out, "%*s%.*s:\n", depth * 2, "", (int)(dot - at), at);
+	}
+	return depth;
+}
+
+void options_print(const struct options *options, FILE *out)
+{
+	const char *previous = "";
+	char text[OPTION_VALUE_SIZE];
+
+	for (size_t i = 0; i < TABLE_SIZE; i++) {
+		int depth = print_sections(table[i].key, previous, out);
+
+		fprintf(out, "%*s%s: ", depth * 2, "", strrchr(table[i].key, '.') + 1);
+		print_scalar(
+			option_value_format(&table[i], value_of_const(options, &table[i]), text),
+			out);
+		fputc('\n', out);
+		previous = table[i].key;
+	}
+}
+
+void options_print_reference(FILE *out)
+{
+	char expected[OPTION_EXPECTED_SIZE];
+
+	fputs("| key | value | default | meaning |\n|---|---|---|---|\n", out);
+	for (size_t i = 0; i < TABLE_SIZE; i++)
+		fprintf(out, "| `%s` | %s | `%s` | %s |\n", table[i].key,
+			option_value_expected(&table[i], expected), table[i].value_default,
+			table[i].help);
+}
