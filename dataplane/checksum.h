@@ -7,8 +7,9 @@
 #include <stdint.h>
 #include <string.h>
 
-/* A one's complement sum does not care about byte order as long as words are loaded and the result is stored in the same one
- * (RFC 1071, 2B). So everything here is in the machine's own order: never swap what goes in or comes out, except constants.
+/* A one's complement sum does not care about byte order as long as words are loaded and the
+ * result is stored in the same one (RFC 1071, 2B). So everything here is in the machine's own
+ * order: never swap what goes in or comes out, except constants.
  */
 
 static inline uint16_t checksum_load_u16(const void *at)
@@ -35,56 +36,61 @@ static inline uint64_t checksum_load_u64(const void *at)
 	return v;
 }
 
-/* The sum of two sums. */
-static inline uint64_t checksum_join(uint64_t a, uint64_t b)
+/* The last 'count' (0..7) of the 8 bytes at 'at', as if they stood in front of zeros. */
+static inline uint64_t checksum_tail(const void *at, size_t count)
 {
-	uint64_t sum;
-	uint64_t carry = __builtin_add_overflow(a, b, &sum);
+	uint64_t word = checksum_load_u64(at);
+	size_t shift = 63 - 8 * count;
 
-	return sum + carry;
+#if __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__
+	return word >> 1 >> shift;
+#else
+	return word << 1 << shift;
+#endif
 }
 
-/* 'sum' plus the 'size' bytes at 'bytes', which stand at an even offset of what is summed. */
+/* 'sum' (under 2^48: a few words, or what this function returned) plus the 'size' bytes at
+ * 'bytes', which stand at an even offset of what is summed. At most 64 KB per sum.
+ */
 static inline uint64_t checksum_add(uint64_t sum, const void *bytes, size_t size)
 {
 	const uint8_t *at = bytes;
-	uint64_t low = 0;
 	uint64_t high = 0;
-	uint64_t tail = 0;
+	uint64_t word = 0;
 
-	/* Halves of 32 bits cannot overflow 64 bits within any datagram, so no carry chain: two words at once. */
+	if (size < 8) {
+		if (size > 0)
+			memcpy(&word, at, size);
+		return sum + (word & UINT32_MAX) + (word >> 32);
+	}
+	/* Halves of 32 bits cannot overflow 64 bits, so there is no carry to wait for. */
 	for (; size >= 16; size -= 16, at += 16) {
 		uint64_t first = checksum_load_u64(at);
 		uint64_t second = checksum_load_u64(at + 8);
 
-		low += (first & UINT32_MAX) + (second & UINT32_MAX);
+		sum += (first & UINT32_MAX) + (second & UINT32_MAX);
 		high += (first >> 32) + (second >> 32);
 	}
-	sum = checksum_join(sum, low);
-	sum = checksum_join(sum, high);
 	if (size & 8) {
-		sum = checksum_join(sum, checksum_load_u64(at));
+		word = checksum_load_u64(at);
+		sum += word & UINT32_MAX;
+		high += word >> 32;
 		at += 8;
 	}
-	if (size & 4) {
-		sum = checksum_join(sum, checksum_load_u32(at));
-		at += 4;
-	}
-	if (size & 3) {
-		memcpy(&tail, at, size & 3);
-		sum = checksum_join(sum, tail);
-	}
-	return sum;
+	/* What is left, by one load that reaches back into what was added already. */
+	size &= 7;
+	word = checksum_tail(at + size - 8, size);
+	return sum + high + (word & UINT32_MAX) + (word >> 32);
 }
 
-/* The sum in 16 bits, not complemented; 0xffff when what was summed holds its own right checksum. */
+/* The sum in 16 bits, not complemented; 0xffff when what was summed holds its own right checksum.
+ * Adding the two halves in both orders at once leaves their sum with its carry in the upper half.
+ */
 static inline uint16_t checksum_fold(uint64_t sum)
 {
-	sum = (sum >> 32) + (sum & UINT32_MAX);
-	sum = (sum >> 32) + (sum & UINT32_MAX);
-	sum = (sum >> 16) + (sum & UINT16_MAX);
-	sum = (sum >> 16) + (sum & UINT16_MAX);
-	return (uint16_t)sum;
+	uint32_t half = (uint32_t)((sum + (sum >> 32 | sum << 32)) >> 32);
+
+	return (uint16_t)((half + (half >> 16 | half << 16)) >> 16);
 }
 
 #endif

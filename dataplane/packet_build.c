@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* Header writing. Values are carried in registers into the checksums: reading back what was just stored would stall. */
+/* Header writing. Values are carried in registers into the checksums: reading back what was just
+ * stored would stall.
+ */
 #include "dataplane/packet_build.h"
 
 #include <string.h>
@@ -7,7 +9,9 @@
 #include "dataplane/checksum.h"
 #include "dataplane/wire_codec.h"
 
-/* Writes the IPv4 header but its addresses; 'addresses' is the sum of both as they stand in the frame. */
+/* Writes the IPv4 header but its addresses; 'addresses' is the sum of both as they stand in the
+ * frame.
+ */
 static void write_ipv4(uint8_t *frame, uint8_t protocol, size_t payload_size, uint64_t addresses)
 {
 	uint16_t total_size = htobe16((uint16_t)(PACKET_IPV4_SIZE + payload_size));

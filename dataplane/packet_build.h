@@ -12,8 +12,8 @@
 /* Who fills the UDP checksum. */
 enum udp_checksum {
 	UDP_CHECKSUM_SOFTWARE, /* computed here */
-	UDP_CHECKSUM_OFFLOAD, /* by the port: the field gets the pseudo header's sum, as DPDK asks of RTE_MBUF_F_TX_UDP_CKSUM */
-	UDP_CHECKSUM_ABSENT, /* 0 */
+	UDP_CHECKSUM_OFFLOAD,  /* by the port; the field gets the pseudo header's sum */
+	UDP_CHECKSUM_ABSENT,   /* 0 */
 };
 
 /* The answer to a request without checksum carries none; others get what the port can. */
@@ -24,22 +24,28 @@ static inline enum udp_checksum packet_reply_checksum(bool request_absent, bool 
 			       : UDP_CHECKSUM_SOFTWARE;
 }
 
-/* All functions write headers only: time to live 64, don't fragment, no options, IPv4 checksum computed. They return or keep the
- * frame's size in bytes without Ethernet padding, which ports add. Pure; any thread.
+/* All functions write headers only: time to live 64, don't fragment, no options, IPv4 checksum
+ * computed. They return or keep the frame's size in bytes without Ethernet padding, which ports
+ * add. Pure; any thread.
  */
 
-/* Turns the headers of a datagram that packet_parse() accepted into those of its answer. The new payload of 'payload_size' bytes
- * stands at PACKET_AT_UDP_PAYLOAD already. Returns the frame's new size.
+/* Turns the headers of a datagram that packet_parse() accepted into those of its answer. The new
+ * payload of 'payload_size' bytes stands at PACKET_AT_UDP_PAYLOAD already. Returns the frame's
+ * new size.
  */
 size_t packet_build_reply(uint8_t *frame, size_t payload_size, enum udp_checksum checksum);
 
-/* Turns an ICMP echo request that packet_parse() accepted into its reply; the frame keeps its size. */
+/* Turns an ICMP echo request that packet_parse() accepted into its reply; the frame keeps its
+ * size.
+ */
 void packet_build_icmp_reply(uint8_t *frame);
 
 /* Turns an ARP request for us into its reply; the frame keeps its size. */
 void packet_build_arp_reply(uint8_t *frame, const uint8_t mac[PACKET_MAC_SIZE]);
 
-/* Writes an ARP request for 'target_ipv4' (our own address: an announcement). Returns the frame's size, PACKET_ARP_END. */
+/* Writes an ARP request for 'target_ipv4' (our own address: an announcement). Returns the frame's
+ * size, PACKET_ARP_END.
+ */
 size_t packet_build_arp_request(uint8_t *frame, const uint8_t mac[PACKET_MAC_SIZE], uint32_t ipv4,
 				uint32_t target_ipv4);
 
@@ -53,7 +59,9 @@ struct packet_flow {
 	uint16_t destination_port;
 };
 
-/* Writes the PACKET_HEADERS_SIZE bytes before a payload that stands at PACKET_AT_UDP_PAYLOAD already. Returns the frame's size. */
+/* Writes the PACKET_HEADERS_SIZE bytes before a payload that stands at PACKET_AT_UDP_PAYLOAD
+ * already. Returns the frame's size.
+ */
 size_t packet_build_udp(uint8_t *frame, const struct packet_flow *flow, size_t payload_size,
 			enum udp_checksum checksum);
 

@@ -1,16 +1,19 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* Ethernet, ARP, IPv4, ICMP and UDP headers as this node reads and writes them: offsets in a frame. */
+/* Ethernet, ARP, IPv4, ICMP and UDP headers as this node reads and writes them: offsets in a
+ * frame.
+ */
 #ifndef DATAPLANE_PACKET_FORMAT_H
 #define DATAPLANE_PACKET_FORMAT_H
 
 #include <assert.h>
 
-/* A datagram frame has no IPv4 options (frames with options are dropped), so all offsets are constant:
+/* A datagram frame has no IPv4 options (frames with options are dropped), so all offsets are
+ * constant:
  *
- *      0                 6            12          14               34          42                66
- *      +-----------------+------------+-----------+----------------+-----------+-----------------+---------------+
- *      | destination MAC | source MAC | ethertype | IPv4, 20 bytes | UDP, 8    | wire header, 24 | operations ...|
- *      +-----------------+------------+-----------+----------------+-----------+-----------------+---------------+
+ *      0                 6            12          14               34       42            66
+ *      +-----------------+------------+-----------+----------------+--------+-------------+-----
+ *      | destination MAC | source MAC | ethertype | IPv4, 20 bytes | UDP, 8 | wire header | ...
+ *      +-----------------+------------+-----------+----------------+--------+-------------+-----
  */
 enum packet_offset {
 	PACKET_AT_DESTINATION_MAC = 0,

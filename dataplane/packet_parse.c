@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* Frame parsing: one branch for the common datagram, and a walk that names what is wrong with all others. */
+/* Frame parsing: one branch for the common datagram, and a walk that names what is wrong with all
+ * others.
+ */
 #include "dataplane/packet_parse.h"
 
 #include <string.h>
@@ -8,7 +10,9 @@
 
 #define likely(x) __builtin_expect(!!(x), 1)
 
-/* The first bytes of a frame that the fast test compares at once: our MAC, and the group bit of the sender's. */
+/* The first bytes of a frame that the fast test compares at once: our MAC, and the group bit of
+ * the sender's.
+ */
 static const uint8_t mac_mask_bytes[8] = { 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0x01, 0x00 };
 
 void packet_local_init(struct packet_local *local, const uint8_t mac[PACKET_MAC_SIZE],
@@ -33,7 +37,9 @@ static bool ipv4_checksum_right(const uint8_t *frame)
 	return checksum_fold(checksum_add(0, frame + PACKET_AT_IPV4, PACKET_IPV4_SIZE)) == 0xffff;
 }
 
-/* Of the pseudo header, the UDP header and the payload; 'udp_size' is the UDP length field, already checked. */
+/* Of the pseudo header, the UDP header and the payload; 'udp_size' is the UDP length field,
+ * already checked.
+ */
 static bool udp_checksum_right(const uint8_t *frame, uint16_t udp_size)
 {
 	uint64_t sum = (uint64_t)htobe16(PACKET_PROTOCOL_UDP) + htobe16(udp_size);
@@ -50,7 +56,9 @@ static bool udp_checksum_absent(const uint8_t *frame)
 
 /* ---- pieces of both ways ---- */
 
-/* Addresses no answer may go to: 0/8 "this network", 127/8 loopback, 224/3 groups, reserved and broadcast. */
+/* Addresses no answer may go to: 0/8 "this network", 127/8 loopback, 224/3 groups, reserved and
+ * broadcast.
+ */
 static bool source_octet_bad(uint8_t first)
 {
 	return (uint8_t)(first - 1) >= 223 || first == 127;
@@ -258,8 +266,9 @@ enum drop_reason packet_parse_stepwise(const struct packet_local *local, const u
 
 /* ---- the fast test ---- */
 
-/* Whether all fixed bytes are those of a plain REQUEST or REPLY to us; the frame holds at least a wire header. Differences
- * are gathered and tested once, because a branch each costs more than the loads.
+/* Whether all fixed bytes are those of a plain REQUEST or REPLY to us; the frame holds at least a
+ * wire header. Differences are gathered and tested once, because a branch each costs more than
+ * the loads.
  */
 static bool is_plain_datagram(const struct packet_local *local, const uint8_t *frame)
 {

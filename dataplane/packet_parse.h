@@ -12,7 +12,9 @@
 #include "dataplane/packet_format.h"
 #include "dataplane/wire_codec.h"
 
-/* Whom frames must be for. Filled by packet_local_init(); read-only afterwards, so any thread may share it. */
+/* Whom frames must be for. Filled by packet_local_init(); read-only afterwards, so any thread may
+ * share it.
+ */
 struct packet_local {
 	uint8_t mac[PACKET_MAC_SIZE];
 	uint16_t port_base;
@@ -37,8 +39,7 @@ enum packet_kind {
 /* Everything in host byte order. Borrows the frame. */
 struct packet_view {
 	const uint8_t *frame;
-	const uint8_t *
-		payload; /* UDP payload; for ICMP the message from its type on; for ARP the ARP packet */
+	const uint8_t *payload;  /* of UDP; the whole message of ICMP and ARP */
 	struct wire_header wire; /* PACKET_KIND_DATAGRAM only */
 	uint32_t source_ipv4;    /* for ARP the sender's, 0 in an address probe */
 	uint16_t source_port;    /* PACKET_KIND_DATAGRAM only, as are all below but 'kind' */
@@ -54,29 +55,35 @@ static inline const uint8_t *packet_source_mac(const struct packet_view *view)
 	return view->frame + PACKET_AT_SOURCE_MAC;
 }
 
-/* What the port already verified; the rest is verified here. A port that calls a checksum bad is not believed either way. */
+/* What the port already verified; the rest is verified here. A port that calls a checksum bad is
+ * not believed either way.
+ */
 enum packet_checked {
 	PACKET_CHECKED_NOTHING = 0,
 	PACKET_CHECKED_IPV4 = 1,
 	PACKET_CHECKED_UDP = 2,
 };
 
-/* Judges 'size' contiguous bytes at 'frame'. DROP_NONE: '*view' is filled. Otherwise the view's contents mean nothing.
+/* Judges 'size' contiguous bytes at 'frame'. DROP_NONE: '*view' is filled. Otherwise the view's
+ * contents mean nothing.
  *
- * Of a datagram it guarantees: addressed to us by MAC, address and port; lengths nested in one another; checksums right or,
- * for UDP, absent; magic, version and kind known; payload_size at least what the kind's header and fixed body take;
- * op_count 0 in kinds other than REQUEST and REPLY. Operations are not looked at. Whether the kind makes sense here is the caller's
+ * Of a datagram it guarantees: addressed to us by MAC, address and port; lengths nested in one
+ * another; checksums right or, for UDP, absent; magic, version and kind known; payload_size at
+ * least what the kind's header and fixed body take; op_count 0 in kinds other than REQUEST and
+ * REPLY. Operations are not looked at. Whether the kind makes sense here is the caller's
  * question: nodes and load generators share this function.
  *
- * Frames with IPv4 options are dropped (IPV4_OPTIONS): nothing in a data centre sends them, constant offsets make the
- * parse fast, and a reply in place would echo source routes. Bytes behind the IPv4 packet (Ethernet padding) and behind the
- * UDP datagram are ignored. Pure; any thread.
+ * Frames with IPv4 options are dropped (IPV4_OPTIONS): nothing in a data centre sends them,
+ * constant offsets make the parse fast, and a reply in place would echo source routes. Bytes
+ * behind the IPv4 packet (Ethernet padding) and behind the UDP datagram are ignored. Pure; any
+ * thread.
  */
 enum drop_reason packet_parse(const struct packet_local *local, const uint8_t *frame, size_t size,
 			      unsigned checked, struct packet_view *view);
 
-/* The same verdict and view, found step by step: packet_parse() falls back to it when its fast test of a plain REQUEST or REPLY
- * fails. Public so that tests can hold the two against each other.
+/* The same verdict and view, found step by step: packet_parse() falls back to it when its fast
+ * test of a plain REQUEST or REPLY fails. Public so that tests can hold the two against each
+ * other.
  */
 enum drop_reason packet_parse_stepwise(const struct packet_local *local, const uint8_t *frame,
 				       size_t size, unsigned checked, struct packet_view *view);

@@ -25,8 +25,8 @@ static_assert(CHUNK_SIZE == PAGE_SIZE, "a chunk is a page");
 
 static int pool_init(struct replay_pool *pool, uint32_t count, size_t block_size)
 {
-	/* calloc of this size maps zero pages: memory is used when a block is first written. */
-	pool->blocks = calloc(count, block_size);
+	/* Not cleared here: memory is used only when a block is first taken. */
+	pool->blocks = aligned_alloc(PAGE_SIZE, count * block_size);
 	pool->free = calloc(count, sizeof(*pool->free));
 	pool->count = count;
 	pool->block_size = block_size;
@@ -44,10 +44,9 @@ static void *pool_block(const struct replay_pool *pool, uint16_t block)
 	return pool->blocks + block * pool->block_size;
 }
 
-/* A block, or POOL_NONE. '*zero' says whether its bytes are known to be 0. */
-static uint16_t pool_take(struct replay_pool *pool, bool *zero)
+/* A block, or POOL_NONE. */
+static uint16_t pool_take(struct replay_pool *pool)
 {
-	*zero = pool->free_count == 0;
 	if (pool->free_count > 0)
 		return pool->free[--pool->free_count];
 	if (pool->untouched < pool->count)
@@ -178,13 +177,12 @@ static bool evict(struct replay_table *table, uint64_t now_ms)
 }
 
 /* A block of 'pool', if need be from idle windows. */
-static uint16_t take_block(struct replay_table *table, struct replay_pool *pool, uint64_t now_ms,
-			   bool *zero)
+static uint16_t take_block(struct replay_table *table, struct replay_pool *pool, uint64_t now_ms)
 {
-	uint16_t block = pool_take(pool, zero);
+	uint16_t block = pool_take(pool);
 
 	for (int i = 0; block == POOL_NONE && i < EVICTIONS_MAX && evict(table, now_ms); i++)
-		block = pool_take(pool, zero);
+		block = pool_take(pool);
 	return block;
 }
 
@@ -219,8 +217,8 @@ static void touch(struct replay_table *table, uint32_t index, uint64_t now_ms)
 
 /* ---- slots ---- */
 
-/* Where a sequence stands in its window. Windows are turned against each other by one cache line, or sessions that write in step
- * would meet in the same sets of the cache, chunks being pages.
+/* Where a sequence stands in its window. Windows are turned against each other by one cache line,
+ * or sessions that write in step would meet in the same sets of the cache, chunks being pages.
  */
 static uint32_t position_of(struct replay_ticket ticket)
 {
@@ -246,13 +244,11 @@ static bool has_chunk(const struct replay_table *table, struct replay_ticket tic
 
 static bool take_chunk(struct replay_table *table, struct replay_ticket ticket, uint64_t now_ms)
 {
-	bool zero;
-	uint16_t chunk = take_block(table, &table->chunks, now_ms, &zero);
+	uint16_t chunk = take_block(table, &table->chunks, now_ms);
 
 	if (chunk == POOL_NONE)
 		return false;
-	if (!zero)
-		memset(pool_block(&table->chunks, chunk), 0, CHUNK_SIZE);
+	memset(pool_block(&table->chunks, chunk), 0, CHUNK_SIZE);
 	table->windows[ticket.window].chunks[position_of(ticket) / REPLAY_CHUNK_SLOT_COUNT] = chunk;
 	return true;
 }
@@ -317,12 +313,11 @@ static bool ring_put(struct replay_table *table, struct replay_window *window,
 		     struct replay_slot *slot, const uint8_t *bytes, size_t size)
 {
 	size_t left = REPLAY_RING_SIZE - window->ring_head % REPLAY_RING_SIZE;
-	bool zero;
 
 	if (size > REPLAY_RING_SIZE / 2)
 		return false;
 	if (window->ring == POOL_NONE) {
-		window->ring = take_block(table, &table->rings, window->touched_ms, &zero);
+		window->ring = take_block(table, &table->rings, window->touched_ms);
 		if (window->ring == POOL_NONE)
 			return false;
 	}
@@ -334,8 +329,8 @@ static bool ring_put(struct replay_table *table, struct replay_window *window,
 	return true;
 }
 
-/* The slot of a write that was begun; NULL when the session has meanwhile sent a write that shares its slot: then that is the one
- * remembered, and copies of this one are OLD.
+/* The slot of a write that was begun; NULL when the session has meanwhile sent a write that
+ * shares its slot: then that is the one remembered, and copies of this one are OLD.
  */
 static struct replay_slot *in_progress(const struct replay_table *table,
 				       struct replay_ticket ticket)

@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* A retransmitted write is applied once: what each session's last writes were answered, kept by the worker that executed them. */
+/* A retransmitted write is applied once: what each session's last writes were answered, kept by
+ * the worker that executed them.
+ */
 #ifndef DATAPLANE_REPLAY_WINDOW_H
 #define DATAPLANE_REPLAY_WINDOW_H
 
@@ -9,18 +11,19 @@
 
 #include "dataplane/age_list.h"
 
-/* Sequences per session, of which each remembers the newest write: sequence s shares its slot with s - 1024, s - 2048, ...
- * A write is refused as old only when a newer one has taken its slot, so any 1,024 successive sequences are safe.
+/* Sequences per session, of which each remembers the newest write: sequence s shares its slot
+ * with s - 1024, s - 2048, ... A write is refused as old only when a newer one has taken its
+ * slot, so any 1,024 successive sequences are safe.
  */
 #define REPLAY_WINDOW_SIZE 1024u
 
-/* A window is made of chunks of slots, taken when a session first writes in that range: a client that writes once costs one page, not
- * the whole window.
+/* A window is made of chunks of slots, taken when a session first writes in that range: a client
+ * that writes once costs one page, not the whole window.
  *
  *      window (64 bytes) --+-- chunk 0 (4 KB): 128 slots of 32 bytes
  *                          +-- ...
  *                          +-- chunk 7
- *                          +-- ring (32 KB): replies that do not fit their slot, one after the other; oldest overwritten
+ *                          +-- ring (32 KB): longer replies, each over the oldest
  */
 #define REPLAY_CHUNK_SLOT_COUNT 128u
 #define REPLAY_WINDOW_CHUNK_COUNT (REPLAY_WINDOW_SIZE / REPLAY_CHUNK_SLOT_COUNT)
@@ -29,12 +32,15 @@
 /* Reply bytes a slot holds: a reply operation with a number, as of one SET, DELETE, INCREMENT. */
 #define REPLAY_SLOT_REPLY_SIZE 24u
 
-/* A window used less long ago than this is never given to another session; see SESSION_IDLE_MIN_MS. */
+/* A window used less long ago than this is never given to another session; see
+ * SESSION_IDLE_MIN_MS.
+ */
 #define REPLAY_IDLE_MIN_MS 30000u
 #define REPLAY_TOUCH_MS 1000u
 
-/* Per worker when the options name none. Bytes at most, touched only as sessions write:
- * windows 16,384 x 64 = 1 MB, chunks 16,384 x 4 KB = 64 MB (2,048 sessions with full windows), rings 1,024 x 32 KB = 32 MB.
+/* Per worker when the options name none. Bytes at most, touched only as sessions write: windows
+ * 16,384 x 64 = 1 MB, chunks 16,384 x 4 KB = 64 MB (2,048 sessions with full windows), rings
+ * 1,024 x 32 KB = 32 MB.
  */
 #define REPLAY_WINDOW_COUNT_DEFAULT 16384u
 #define REPLAY_CHUNK_COUNT_DEFAULT 16384u
@@ -67,7 +73,7 @@ struct replay_window {
 	uint32_t next;       /* window in the same bucket, or free after this one */
 	uint64_t touched_ms; /* last use, to REPLAY_TOUCH_MS */
 	uint64_t ring_head;  /* bytes ever put into the ring */
-	uint16_t ring;       /* REPLAY_POOL_NONE = not taken yet */
+	uint16_t ring;       /* block of 'rings', UINT16_MAX = none yet; so are chunks */
 	uint16_t chunks[REPLAY_WINDOW_CHUNK_COUNT];
 } __attribute__((aligned(64)));
 static_assert(sizeof(struct replay_window) == 64, "one cache line");
@@ -78,7 +84,7 @@ struct replay_pool {
 	uint16_t *free; /* a stack of block numbers */
 	uint32_t free_count;
 	uint32_t count;
-	uint32_t untouched; /* blocks from here on were never taken and are still zero */
+	uint32_t untouched; /* blocks from here on were never taken */
 	size_t block_size;
 };
 
@@ -98,37 +104,48 @@ struct replay_table {
 int replay_table_create(struct replay_table **table, const struct replay_options *options);
 void replay_table_destroy(struct replay_table *table);
 
+/* Dropping FORGOTTEN and OLD is the honest answer: the client reports UNKNOWN, since neither "done"
+ * with a made-up reply nor "failed" would be true.
+ */
 enum replay_verdict {
-	REPLAY_NEW, /* never executed: execute, then replay_commit() or replay_cancel() the ticket */
+	REPLAY_NEW,         /* never executed: execute, then commit or cancel the ticket */
 	REPLAY_KNOWN,       /* executed: answer what replay_reply_copy() gives, execute nothing */
-	REPLAY_IN_PROGRESS, /* a copy is being executed: drop this one, the other will be answered */
-	REPLAY_FORGOTTEN, /* executed, but the reply is no longer kept: drop; the client's answer is UNKNOWN, which is true */
-	REPLAY_OLD,       /* a newer write has its slot, or the sequence is 0: drop likewise */
-	REPLAY_NO_WINDOW, /* no memory for this session's windows now: answer RETRY; nothing is marked */
+	REPLAY_IN_PROGRESS, /* a copy is being executed and will be answered: drop this one */
+	REPLAY_FORGOTTEN,   /* executed, but the reply is no longer kept: drop */
+	REPLAY_OLD,         /* a newer write has its slot, or the sequence is 0: drop */
+	REPLAY_NO_WINDOW,   /* no memory for its window now: answer RETRY; nothing is marked */
 };
 
-/* Names a write between its begin and its commit. May be carried through mailboxes; ends within REPLAY_IDLE_MIN_MS. */
+/* Names a write between its begin and its commit. May be carried through mailboxes; ends within
+ * REPLAY_IDLE_MIN_MS.
+ */
 struct replay_ticket {
 	uint32_t window;
 	uint32_t sequence;
 };
 
-/* Asks whether the write 'sequence' of the session may be executed, and marks it as in progress when it may. The session has been
- * checked by the caller; token is not 0. 'ticket' is filled for REPLAY_NEW and REPLAY_KNOWN.
+/* Asks whether the write 'sequence' of the session may be executed, and marks it as in progress
+ * when it may. The session has been checked by the caller; token is not 0. 'ticket' is filled for
+ * REPLAY_NEW and REPLAY_KNOWN.
  */
 enum replay_verdict replay_begin(struct replay_table *table, uint32_t session_id, uint64_t token,
 				 uint32_t sequence, uint64_t now_ms, struct replay_ticket *ticket);
 
-/* Remembers what the write of 'ticket' was answered: 'size' bytes of reply operations, copied. A reply that finds no memory or is over
- * REPLAY_RING_SIZE / 2 is forgotten at once: its copies will get REPLAY_FORGOTTEN.
+/* Remembers what the write of 'ticket' was answered: 'size' bytes of reply operations, copied. A
+ * reply that finds no memory or is over REPLAY_RING_SIZE / 2 is forgotten at once: its copies
+ * will get REPLAY_FORGOTTEN.
  */
 void replay_commit(struct replay_table *table, struct replay_ticket ticket, uint8_t op_count,
 		   const uint8_t *replies, size_t size);
 
-/* Takes the mark back: nothing of the request was executed (it was refused as a whole), so its sequence may come again. */
+/* Takes the mark back: nothing of the request was executed (it was refused as a whole), so its
+ * sequence may come again.
+ */
 void replay_cancel(struct replay_table *table, struct replay_ticket ticket);
 
-/* Writes the reply of REPLAY_KNOWN to 'to', which has room for any datagram this worker sends; returns its bytes and sets '*op_count'. */
+/* Writes the reply of REPLAY_KNOWN to 'to', which has room for any datagram this worker sends;
+ * returns its bytes and sets '*op_count'.
+ */
 size_t replay_reply_copy(const struct replay_table *table, struct replay_ticket ticket, uint8_t *to,
 			 uint8_t *op_count);
 

@@ -8,7 +8,9 @@
 
 #define NONE UINT32_MAX
 
-/* Sessions that other workers kept alive and that one grant passes over at most, looking for an idle one. */
+/* Sessions that other workers kept alive and that one grant passes over at most, looking for an
+ * idle one.
+ */
 #define FOREIGN_RENEWALS_MAX 8
 
 /* ---- life ---- */
@@ -192,7 +194,9 @@ static uint32_t take_idle(struct session_table *table, uint64_t now_ms)
 			__atomic_store_n(&table->count, table->count - 1, __ATOMIC_RELAXED);
 			return slot;
 		}
-		/* Another core's clock may be ahead; a time to come would look like a very long idle one. */
+		/* Another core's clock may be ahead; a time to come would look like a very long
+		 * idle one.
+		 */
 		session_touch(table, slot, foreign_ms < now_ms ? foreign_ms : now_ms);
 	}
 	return NONE;
@@ -230,7 +234,9 @@ static uint32_t open_session(struct session_table *table, uint64_t endpoint, uin
 	return slot;
 }
 
-/* The slot of the endpoint's session for this nonce: the one it has, or a new one; NONE when the table is full. */
+/* The slot of the endpoint's session for this nonce: the one it has, or a new one; NONE when the
+ * table is full.
+ */
 static uint32_t grant(struct session_table *table, uint64_t endpoint, uint64_t client_nonce,
 		      uint64_t now_ms)
 {
@@ -276,7 +282,9 @@ bool session_may_refuse(struct session_table *table, uint64_t now_ms)
 {
 	uint64_t elapsed_ms = now_ms - table->refusals_filled_ms;
 	uint64_t full = SESSION_REFUSALS_BURST * 1000ull;
-	/* One refusal is 1000; a bucket is full after burst / rate seconds, so a long pause need not be multiplied. */
+	/* One refusal is 1000; a bucket is full after burst / rate seconds, so a long pause need
+	 * not be multiplied.
+	 */
 	uint64_t gained = elapsed_ms >= 1000 ? full : elapsed_ms * SESSION_REFUSALS_PER_SECOND;
 
 	table->refusals_filled_ms = now_ms;

@@ -11,15 +11,18 @@
 #include "dataplane/siphash.h"
 #include "storage/limits.h"
 
-/* Sessions of one worker when the options name no number: 64 bytes each, and 12 for the index and the order of age. */
+/* Sessions of one worker when the options name no number: 64 bytes each, and 12 for the index and
+ * the order of age.
+ */
 #define SESSION_COUNT_DEFAULT 16384u
 #define SESSION_COUNT_MAX 0x00ffffffu
 
 /* How long one challenge secret signs; the one before it is still accepted. */
 #define SESSION_SECRET_PERIOD_MS 120000u
 
-/* A session used less long ago than this is never replaced. Longer than any client repeats a request (WIRE_RETRANSMIT_MS_MAX), so
- * that a late copy cannot meet a table that has forgotten it.
+/* A session used less long ago than this is never replaced. Longer than any client repeats a
+ * request (WIRE_RETRANSMIT_MS_MAX), so that a late copy cannot meet a table that has forgotten
+ * it.
  */
 #define SESSION_IDLE_MIN_MS 30000u
 
@@ -30,7 +33,9 @@
 #define SESSION_REFUSALS_PER_SECOND 10000u
 #define SESSION_REFUSALS_BURST 1000u
 
-/* Random bytes a table is made from: secrets and tokens are drawn from them by SipHash, so that no grant asks the system. */
+/* Random bytes a table is made from: secrets and tokens are drawn from them by SipHash, so that
+ * no grant asks the system.
+ */
 #define SESSION_SEED_SIZE 48u
 
 /* session_id = worker << 24 | slot + 1. Never 0. */
@@ -39,18 +44,18 @@ static_assert(WORKER_COUNT_MAX <= 256, "a session id keeps the worker in 8 bits"
 
 /* One session: exactly what a check reads, in one cache line. */
 struct session {
-	uint64_t
-		token; /* 0 = free slot. Naturally atomic; written last by a grant, first by its end */
-	uint64_t endpoint;           /* ipv4 << 16 | port. Naturally atomic */
+	uint64_t token;    /* 0 = free. Naturally atomic; a grant clears it first, sets it last */
+	uint64_t endpoint; /* ipv4 << 16 | port. Naturally atomic */
 	uint64_t client_nonce;       /* of the HELLO it was granted to */
 	uint64_t touched_ms;         /* last use, to SESSION_TOUCH_MS */
 	uint64_t foreign_touched_ms; /* last use by another worker, likewise. Naturally atomic */
-	uint32_t next; /* slot in the same bucket of the endpoint index, or free after this one */
+	uint32_t next;               /* slot in the same bucket, or free after this one */
 } __attribute__((aligned(64)));
 static_assert(sizeof(struct session) == 64, "one cache line");
 
-/* Thread safety: one worker owns a table and calls everything. session_check_foreign() and session_count() alone may be called
- * by any thread while the table lives. Fields are for this module.
+/* Thread safety: one worker owns a table and calls everything. session_check_foreign() and
+ * session_count() alone may be called by any thread while the table lives. Fields are for this
+ * module.
  */
 struct session_table {
 	struct session *sessions;
@@ -72,8 +77,8 @@ struct session_table {
 	struct age_list ages;
 };
 
-/* Makes the table of 'worker' for at most 'count_max' sessions (0 = SESSION_COUNT_DEFAULT). 'seed' must be unpredictable and differ
- * for every table and start. 0 or -errno.
+/* Makes the table of 'worker' for at most 'count_max' sessions (0 = SESSION_COUNT_DEFAULT).
+ * 'seed' must be unpredictable and differ for every table and start. 0 or -errno.
  */
 int session_table_create(struct session_table **table, uint32_t worker, uint32_t count_max,
 			 const uint8_t seed[SESSION_SEED_SIZE]);
@@ -94,11 +99,13 @@ struct session_answer {
 	uint32_t session_id;
 };
 
-/* Answers a HELLO from 'ipv4' and 'port' (host byte order). Nothing is remembered until a HELLO brings the challenge that was sent
- * to the same address, port and nonce; a wrong or expired one is answered like none, with a new one.
+/* Answers a HELLO from 'ipv4' and 'port' (host byte order). Nothing is remembered until a HELLO
+ * brings the challenge that was sent to the same address, port and nonce; a wrong or expired one
+ * is answered like none, with a new one.
  *
- * An endpoint has one session: the same nonce gets it again (its HELLO_REPLY was lost), another nonce ends it and opens a new one. In
- * a full table the session idle for longest is replaced if that is at least SESSION_IDLE_MIN_MS.
+ * An endpoint has one session: the same nonce gets it again (its HELLO_REPLY was lost), another
+ * nonce ends it and opens a new one. In a full table the session idle for longest is replaced if
+ * that is at least SESSION_IDLE_MIN_MS.
  */
 enum session_hello_result session_hello(struct session_table *table, uint32_t ipv4, uint16_t port,
 					uint64_t client_nonce, uint64_t challenge, uint64_t now_ms,
@@ -145,10 +152,12 @@ static inline bool session_check(struct session_table *table, uint32_t session_i
 	return true;
 }
 
-/* The same for a session of another worker of this node: a client may use one session at all ports of a node. Any thread.
+/* The same for a session of another worker of this node: a client may use one session at all
+ * ports of a node. Any thread.
  *
- * The owner may end or re-grant the session meanwhile. A token is drawn once and never again, so a token that reads the same
- * before and after the endpoint says that both belong together; a token in the middle of a grant reads 0.
+ * The owner may end or re-grant the session meanwhile. A token is drawn once and never again, so
+ * a token that reads the same before and after the endpoint says that both belong together; a
+ * token in the middle of a grant reads 0.
  */
 static inline bool session_check_foreign(const struct session_table *table, uint32_t session_id,
 					 uint64_t token, uint32_t ipv4, uint16_t port,
