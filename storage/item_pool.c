@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* One core's allocator of items: size classes, free lists in the blocks, compaction of sparse slabs. */
+/* One core's allocator of items: size classes, free lists in the blocks, compaction. */
 #include "storage/item_pool.h"
 
 #include <assert.h>
@@ -22,24 +22,48 @@
 #define likely(condition) __builtin_expect(!!(condition), 1)
 #define unlikely(condition) __builtin_expect(!!(condition), 0)
 
+/* How full a slab is, in eighths; the last band is the full ones. */
 #define BAND_COUNT 8u
 #define BAND_FULL BAND_COUNT
 #define THRESHOLD_NEVER UINT16_MAX
-#define DRAINING_SLABS_MAX 64u      /* that wait for a grace period at a time */
-#define SPARE_DIVISOR 16u           /* of a class's blocks stay free when compaction is done */
 
-static_assert(ITEM_SLAB_SIZE / ITEM_HEADER_SIZE < THRESHOLD_NEVER, "blocks of a slab count in 16 bits");
+/* The blocks freed last, kept by a class to be handed out again. */
+#define CACHE_BLOCKS 128u
+#define CACHE_REFILL 16u
+
+/* Compaction: slabs that wait for a grace period at a time; the share of a class's blocks that it
+ * leaves free.
+ */
+#define DRAINING_SLABS_MAX 64u
+#define SPARE_DIVISOR 16u
+
+/* A slab taken so few calls after its class was compacted was needed all along. */
+#define REGRET_CALLS 8192u
+#define PATIENCE_CALLS_MIN 256u
+#define PATIENCE_CALLS_MAX 16384u
+
+static_assert(ITEM_SLAB_SIZE / ITEM_HEADER_SIZE < THRESHOLD_NEVER,
+	      "blocks of a slab count in 16 bits");
 static_assert(ITEM_CLASS_COUNT <= 128, "two words of bits");
 static_assert(ITEM_SLAB_SIZE / 7 >= ITEM_SIZE_MAX, "any item fits a block");
 
+/* The blocks freed last are handed out first, while they are in the processor's caches: a stack of
+ * them stands between items and slabs. To its slab a cached block counts as used. None is of a
+ * draining slab.
+ */
 struct size_class {
-	_Alignas(64) struct item_slab *current; /* allocated from; 'no_slab' when there is none */
-	uint64_t items;                         /* handed out, in draining slabs too */
-	uint64_t blocks;                        /* in slabs that are not draining */
-	uint64_t items_draining;
+	_Alignas(64) uint32_t cached; /* blocks in 'cache' */
 	uint32_t block_size;
-	uint32_t bands_filled; /* bit b: bands[b] has slabs with free blocks */
+	uint64_t items; /* handed out, in draining slabs too */
+	uint64_t items_draining;
+	uint64_t blocks;           /* in slabs that are not draining */
+	struct item_slab *current; /* cut blocks from; 'no_slab' when there is none */
+	uint32_t bands_filled;     /* bit b: bands[b] has slabs with free blocks */
+	uint32_t patience_calls;   /* grows with each regret */
+	uint64_t drained_at;       /* the last drain, in calls of compaction */
+	uint64_t rests_until;      /* not compacted before this call */
 	struct cds_list_head bands[BAND_COUNT + 1];
+	struct item *cache[CACHE_BLOCKS]; /* the first 'cached' */
 };
 
 struct item_pool {
@@ -53,6 +77,7 @@ struct item_pool {
 	/* Compaction. */
 	struct item_slab *victim; /* whose items are being named */
 	struct item *named;       /* the last one, until the next call */
+	uint64_t calls;           /* of item_pool_compact_next(), from REGRET_CALLS on */
 	uint32_t victim_next;     /* block of the victim to look at next */
 	uint32_t round_class;     /* looked at in the next call, whatever happened in it */
 	uint64_t sank[2];         /* bit i: a slab of class i sank since compaction last looked */
@@ -80,7 +105,8 @@ static inline struct item_slab *slab_of(const struct item_pool *pool, const stru
 	return &pool->slabs[(size_t)((const uint8_t *)item - pool->blocks) / ITEM_SLAB_SIZE];
 }
 
-static struct item *block_at(const struct item_pool *pool, const struct item_slab *slab, uint32_t block)
+static struct item *block_at(const struct item_pool *pool, const struct item_slab *slab,
+			     uint32_t block)
 {
 	size_t number = (size_t)(slab - pool->slabs);
 	uint32_t block_size = pool->classes[slab->item_class].block_size;
@@ -93,7 +119,7 @@ static struct item_slab *first_slab(struct cds_list_head *list)
 	return cds_list_first_entry(list, struct item_slab, list);
 }
 
-/* Under the address sanitizer a free block is poisoned behind its header, and a used one behind its item. */
+/* For the address sanitizer: no access to a free block behind its header, nor past an item. */
 static inline void poison_block(struct item *item, uint32_t block_size)
 {
 	ASAN_POISON_MEMORY_REGION(item->bytes, block_size - ITEM_HEADER_SIZE);
@@ -145,17 +171,70 @@ static void slab_release(struct item_pool *pool, struct item_slab *slab)
 	item_memory_give(pool->memory, slab);
 }
 
-/* Gives the class's current slab back if it is empty. */
-static bool release_idle(struct item_pool *pool, struct size_class *class)
+/* 'used' sank to the slab's threshold: it leaves its band, or a draining slab counts down. */
+static void slab_sank(struct item_pool *pool, struct item_slab *slab)
+{
+	struct size_class *class = &pool->classes[slab->item_class];
+
+	slab_unfile(class, slab);
+	pool->sank[slab->item_class / 64] |= UINT64_C(1) << slab->item_class % 64;
+	if (slab->used > 0) {
+		slab_file(class, slab);
+	} else {
+		class->blocks -= slab->block_count;
+		slab_release(pool, slab);
+	}
+}
+
+static void draining_slab_sank(struct item_pool *pool, struct item_slab *slab)
+{
+	pool->classes[slab->item_class].items_draining--;
+	slab->threshold = (uint16_t)(slab->used - 1);
+	if (slab->used > 0)
+		return;
+	cds_list_del(&slab->list);
+	pool->draining_count--;
+	counter_add(&pool->slabs_emptied, 1);
+	if (pool->victim == slab)
+		pool->victim = NULL;
+	slab_release(pool, slab);
+}
+
+static void slab_give_block(struct item_pool *pool, struct item_slab *slab, struct item *item)
+{
+	ASAN_UNPOISON_MEMORY_REGION(item, ITEM_HEADER_SIZE);
+	item->flags = 0; /* undefined as yet in a block that was cached but not handed out */
+	item->version = (uintptr_t)slab->free_items;
+	slab->free_items = item;
+	if (--slab->used != slab->threshold)
+		return;
+	if (slab->is_draining)
+		draining_slab_sank(pool, slab);
+	else
+		slab_sank(pool, slab);
+}
+
+/* Gives the 'count' blocks that were cached first back to their slabs. */
+static __attribute__((noinline)) void cache_flush(struct item_pool *pool, struct size_class *class,
+						  uint32_t count)
+{
+	for (uint32_t i = 0; i < count; i++)
+		slab_give_block(pool, slab_of(pool, class->cache[i]), class->cache[i]);
+	class->cached -= count;
+	memmove(class->cache, class->cache + count, class->cached * sizeof(class->cache[0]));
+}
+
+/* Gives back what the class keeps for its next items: cached blocks, an empty current slab. */
+static void release_kept(struct item_pool *pool, struct size_class *class)
 {
 	struct item_slab *slab = class->current;
 
+	cache_flush(pool, class, class->cached);
 	if (slab == &pool->no_slab || slab->used > 0)
-		return false;
+		return;
 	class->current = &pool->no_slab;
 	class->blocks -= slab->block_count;
 	slab_release(pool, slab);
-	return true;
 }
 
 static struct item_slab *take_slab(struct item_pool *pool)
@@ -163,13 +242,32 @@ static struct item_slab *take_slab(struct item_pool *pool)
 	struct item_slab *slab = item_memory_take(pool->memory);
 
 	for (uint32_t i = 0; !slab && i < ITEM_CLASS_COUNT; i++) {
-		if (release_idle(pool, &pool->classes[i]))
-			slab = item_memory_take(pool->memory);
+		release_kept(pool, &pool->classes[i]);
+		slab = item_memory_take(pool->memory);
 	}
 	return slab;
 }
 
-/* --- Allocation --- */
+/* A class whose items wait in turns for a grace period swells and shrinks with each. Compacting it
+ * between two swells is wasted: after such a waste it rests, each time twice as long.
+ */
+static void class_regret(const struct item_pool *pool, struct size_class *class)
+{
+	if (pool->calls - class->drained_at >= REGRET_CALLS + class->patience_calls) {
+		class->patience_calls = 0;
+		return;
+	}
+	if (pool->calls < class->rests_until)
+		return;
+	class->patience_calls *= 2;
+	if (class->patience_calls < PATIENCE_CALLS_MIN)
+		class->patience_calls = PATIENCE_CALLS_MIN;
+	if (class->patience_calls > PATIENCE_CALLS_MAX)
+		class->patience_calls = PATIENCE_CALLS_MAX;
+	class->rests_until = pool->calls + class->patience_calls;
+}
+
+/* --- Allocating and freeing --- */
 
 /* Makes the fullest slab that has a free block current, or a new one. The old current is full. */
 static struct item_slab *next_current(struct item_pool *pool, struct size_class *class)
@@ -185,6 +283,7 @@ static struct item_slab *next_current(struct item_pool *pool, struct size_class 
 		if (!slab)
 			return NULL;
 		slab_init(pool, class, slab);
+		class_regret(pool, class);
 	}
 	if (old != &pool->no_slab)
 		slab_file(class, old);
@@ -193,20 +292,32 @@ static struct item_slab *next_current(struct item_pool *pool, struct size_class 
 	return slab;
 }
 
-static __attribute__((noinline)) struct item *take_block_slow(struct item_pool *pool, struct size_class *class)
+static struct item *slab_take_block(struct item_pool *pool, struct item_slab *slab)
 {
-	struct item_slab *slab = class->current;
-	struct item *item;
+	struct item *item = slab->free_items;
 
-	if (slab->touched == slab->block_count)
-		slab = next_current(pool, class);
-	if (!slab)
-		return NULL;
-	item = slab->free_items;
+	slab->used++;
 	if (!item)
 		return block_at(pool, slab, slab->touched++);
 	slab->free_items = (struct item *)(uintptr_t)item->version;
 	return item;
+}
+
+/* Blocks for an empty cache, to be handed out by ascending address when they are new. */
+static __attribute__((noinline)) bool cache_refill(struct item_pool *pool, struct size_class *class)
+{
+	struct item_slab *slab = class->current;
+	uint32_t count;
+
+	if (slab->used == slab->block_count)
+		slab = next_current(pool, class);
+	if (!slab)
+		return false;
+	count = (uint32_t)slab->block_count - slab->used;
+	class->cached = count < CACHE_REFILL ? count : CACHE_REFILL;
+	for (uint32_t i = class->cached; i-- > 0;)
+		class->cache[i] = slab_take_block(pool, slab);
+	return true;
 }
 
 struct item *item_pool_alloc(struct item_pool *pool, uint32_t size)
@@ -216,54 +327,15 @@ struct item *item_pool_alloc(struct item_pool *pool, uint32_t size)
 
 	assert(size >= ITEM_HEADER_SIZE && size <= ITEM_SIZE_MAX);
 	class = &pool->classes[pool->class_of[(size + 7) / 8]];
-	item = class->current->free_items;
-	if (likely(item)) {
-		struct item *next = (struct item *)(uintptr_t)item->version;
-
-		class->current->free_items = next;
-		__builtin_prefetch(next, 1);
-	} else {
-		item = take_block_slow(pool, class);
-		if (!item)
-			return NULL;
-	}
-	class->current->used++;
+	if (unlikely(class->cached == 0) && !cache_refill(pool, class))
+		return NULL;
+	item = class->cache[--class->cached];
 	counter_add(&class->items, 1);
 	counter_add(&pool->bytes_requested, size);
 	ASAN_UNPOISON_MEMORY_REGION(item, size);
 	memset(item, 0, ITEM_HEADER_SIZE);
 	item->flags = ITEM_ALLOCATED;
 	return item;
-}
-
-/* --- Freeing --- */
-
-/* 'used' sank to the slab's threshold: it leaves its band, or a draining slab counts down. */
-static __attribute__((noinline)) void slab_sank(struct item_pool *pool, struct item_slab *slab)
-{
-	struct size_class *class = &pool->classes[slab->item_class];
-
-	if (slab->is_draining) {
-		class->items_draining--;
-		slab->threshold = (uint16_t)(slab->used - 1);
-		if (slab->used > 0)
-			return;
-		cds_list_del(&slab->list);
-		pool->draining_count--;
-		counter_add(&pool->slabs_emptied, 1);
-		if (pool->victim == slab)
-			pool->victim = NULL;
-		slab_release(pool, slab);
-		return;
-	}
-	slab_unfile(class, slab);
-	pool->sank[slab->item_class / 64] |= UINT64_C(1) << slab->item_class % 64;
-	if (slab->used > 0) {
-		slab_file(class, slab);
-	} else {
-		class->blocks -= slab->block_count;
-		slab_release(pool, slab);
-	}
 }
 
 void item_pool_free(struct item_pool *pool, struct item *item)
@@ -276,22 +348,26 @@ void item_pool_free(struct item_pool *pool, struct item *item)
 	counter_add(&class->items, UINT64_MAX);
 	counter_add(&pool->bytes_requested, -(uint64_t)item_size(item->key_size, item->value_size));
 	item->flags = 0;
-	item->version = (uintptr_t)slab->free_items;
-	slab->free_items = item;
 	poison_block(item, class->block_size);
-	if (unlikely(--slab->used == slab->threshold))
-		slab_sank(pool, slab);
+	if (unlikely(slab->is_draining)) {
+		slab_give_block(pool, slab, item);
+		return;
+	}
+	if (unlikely(class->cached == CACHE_BLOCKS))
+		cache_flush(pool, class, CACHE_BLOCKS / 2);
+	class->cache[class->cached++] = item;
 }
 
 /* --- Compaction --- */
 
-/* Whether the class's items fit into one slab fewer, with some room to spare. */
-static bool class_is_sparse(const struct size_class *class)
+/* Whether the class's items fit into one slab fewer, with room to spare, and it does not rest. */
+static bool class_is_sparse(const struct item_pool *pool, const struct size_class *class)
 {
 	uint64_t slab_blocks = ITEM_SLAB_SIZE / class->block_size;
 	uint64_t blocks = class->blocks - slab_blocks;
 
-	if (!class->bands_filled || class->blocks <= slab_blocks)
+	if (!class->bands_filled || class->blocks <= slab_blocks ||
+	    pool->calls < class->rests_until)
 		return false;
 	return class->items - class->items_draining + blocks / SPARE_DIVISOR <= blocks;
 }
@@ -307,6 +383,7 @@ static void drain_start(struct item_pool *pool, struct size_class *class)
 	class->items_draining += slab->used;
 	cds_list_add_tail(&slab->list, &pool->draining);
 	pool->draining_count++;
+	class->drained_at = pool->calls;
 	pool->victim = slab;
 	pool->victim_next = 0;
 }
@@ -333,15 +410,15 @@ static struct size_class *next_sunken(struct item_pool *pool)
 			uint32_t bit = (uint32_t)__builtin_ctzll(pool->sank[word]);
 			struct size_class *class = &pool->classes[word * 64 + bit];
 
-			if (class_is_sparse(class))
+			if (class_is_sparse(pool, class))
 				return class;
 		}
 	}
 	return NULL;
 }
 
-/* One class after the other, one per call: finds those that became sparse without a slab leaving its band, and gives idle
- * slabs to a node that has no other.
+/* One class after the other, one per call: finds those that became sparse without a slab leaving
+ * its band, and gives idle slabs to a node that has no other.
  */
 static struct size_class *next_in_round(struct item_pool *pool, uint32_t slabs_free)
 {
@@ -349,8 +426,8 @@ static struct size_class *next_in_round(struct item_pool *pool, uint32_t slabs_f
 
 	pool->round_class = (pool->round_class + 1) % ITEM_CLASS_COUNT;
 	if (slabs_free == 0)
-		release_idle(pool, class);
-	return class_is_sparse(class) ? class : NULL;
+		release_kept(pool, class);
+	return class_is_sparse(pool, class) ? class : NULL;
 }
 
 static bool choose_victim(struct item_pool *pool)
@@ -364,9 +441,12 @@ static bool choose_victim(struct item_pool *pool)
 	class = next_sunken(pool);
 	if (!class)
 		class = next_in_round(pool, slabs_free);
-	if (class)
+	if (!class)
+		return false;
+	cache_flush(pool, class, class->cached);
+	if (class_is_sparse(pool, class)) /* still: the flush may have emptied slabs */
 		drain_start(pool, class);
-	return class != NULL;
+	return pool->victim != NULL;
 }
 
 /* Whether the caller left the item that was named last where it is. */
@@ -378,6 +458,7 @@ static bool named_was_refused(const struct item_pool *pool)
 
 struct item *item_pool_compact_next(struct item_pool *pool, uint32_t block_max)
 {
+	pool->calls++;
 	if (named_was_refused(pool)) {
 		drain_cancel(pool);
 		block_max = 0;
@@ -421,6 +502,7 @@ int item_pool_create(struct item_pool **pool_out, struct item_memory *memory)
 	pool->memory = memory;
 	pool->slabs = item_memory_slabs(memory);
 	pool->blocks = item_memory_blocks(memory);
+	pool->calls = REGRET_CALLS; /* so that 0 is long ago for each class */
 	CDS_INIT_LIST_HEAD(&pool->draining);
 	for (uint32_t units = 1; units < sizeof(pool->class_of); units++) {
 		uint32_t size = units * 8 < ITEM_SIZE_MAX ? units * 8 : ITEM_SIZE_MAX;

@@ -10,12 +10,14 @@
 
 /* Blocks by size class, cut from slabs that the node's item memory lends:
  *
- *      class --> current slab, which alone is allocated from
- *            `-> slabs by how full they are, in bands of an eighth: the fullest becomes current next
+ *      class --> cache: the blocks freed last, handed out first
+ *            `-> current slab, which fills the cache when it is empty
+ *            `-> slabs by how full they are, in eighths: the fullest becomes current next
  *      being emptied (compaction): allocated from no more
  *
- * A slab whose last block is freed goes back to the node and can serve any size and any core; the current one stays while
- * the node has others.
+ * A slab whose last block comes back goes to the node, and can serve any size and any core. Cached
+ * blocks and an empty current slab stay while the node has slabs; when it has none, they are given
+ * up too: before this pool answers NULL, and bit by bit in item_pool_compact_next().
  *
  * Thread safety: owner core only, except item_pool_stats (any thread; naturally atomic counters).
  */
@@ -35,13 +37,14 @@ int item_pool_create(struct item_pool **pool, struct item_memory *memory);
 /* Gives all memory back to the node, also that of items not freed. Accepts NULL. */
 void item_pool_destroy(struct item_pool *pool);
 
-/* A block of at least 'size' bytes (ITEM_HEADER_SIZE..ITEM_SIZE_MAX), 8-byte aligned, ITEM_ALLOCATED set, the rest
- * of the header zero. NULL when the node's memory limit is reached. The caller sets key_size and value_size, so that
- * item_size() of the item is 'size', before it frees the item.
+/* A block of at least 'size' bytes (ITEM_HEADER_SIZE..ITEM_SIZE_MAX), 8-byte aligned,
+ * ITEM_ALLOCATED set, the rest of the header zero. NULL when the node's memory limit is reached.
+ * The caller sets key_size and value_size, so that item_size() of the item is 'size', before it
+ * frees the item.
  */
 struct item *item_pool_alloc(struct item_pool *pool, uint32_t size);
 
-/* Gives back a block from this pool (not another core's). In a free block ITEM_ALLOCATED is clear. */
+/* Gives back a block from this pool, not another core's. In a free one ITEM_ALLOCATED is clear. */
 void item_pool_free(struct item_pool *pool, struct item *item);
 
 /* The bytes a request for 'size' bytes really takes. */
@@ -51,16 +54,19 @@ void item_pool_stats(const struct item_pool *pool, struct item_pool_stats *stats
 
 /* --- Compaction, so that half-empty slabs of one size never starve another ---
  *
- * Names the next live item of a sparse slab that is worth emptying: the caller (shard) copies it with item_pool_alloc,
- * publishes the copy and retires the original (or frees it, when nobody can hold it), before it calls again. An item that
- * was named and is neither retired nor freed at the next call was refused: its slab goes back into service.
+ * Names the next live item of a sparse slab that is worth emptying: the caller (shard) copies it
+ * with item_pool_alloc, publishes the copy and retires the original (or frees it, when nobody can
+ * hold it), before it calls again. An item that was named and is neither retired nor freed at the
+ * next call was refused: its slab goes back into service.
  *
- * A slab is worth emptying when the node has lent more than a quarter of its memory, and the items of its class fit into
- * one slab fewer with a sixteenth to spare. So all free blocks but about a sixteenth of each class are
- * usable for any size, and emptying a slab again takes as many frees as it has blocks.
+ * A slab is worth emptying when the node has lent more than a quarter of its memory, and the items
+ * of its class fit into one slab fewer with a sixteenth to spare. So all free blocks but about a
+ * sixteenth of each class are usable for any size. A class that then needs the slab back at once
+ * (its free blocks were only waiting for a grace period) rests for a while.
  *
- * NULL when nothing was found among 'block_max' blocks; the next call may find more. Items not yet published
- * are named too: call between requests, not within one.
+ * NULL when nothing was found among 'block_max' blocks; the next call may find more. Call it once
+ * per loop turn or more, also when there is nothing to do. Items not yet published are named too:
+ * call between requests, not within one.
  */
 struct item *item_pool_compact_next(struct item_pool *pool, uint32_t block_max);
 

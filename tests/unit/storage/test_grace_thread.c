@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* Real threads: readers never see freed memory, a stalled one is named and stops all freeing, then freeing goes on. */
+/* Real threads: readers never see freed memory, a stalled one is named and stops all freeing, then
+ * freeing goes on.
+ */
 #include "storage/grace_thread.h"
 
 #include <pthread.h>
@@ -31,7 +33,9 @@ static void pause_us(uint32_t us)
 	clock_nanosleep(CLOCK_MONOTONIC, 0, &pause, NULL);
 }
 
-/* A node in small: one writer (the test's thread) publishes items in cells, readers check what they find there. */
+/* A node in small: one writer (the test's thread) publishes items in cells, readers check what they
+ * find there.
+ */
 struct node {
 	struct grace_period period;
 	struct reader_registry *registry;
@@ -141,7 +145,8 @@ static void *read_cells(void *argument)
 		const struct item *held[8];
 
 		for (uint32_t i = 0; i < 8; i++)
-			held[i] = rcu_dereference(node->cells[unit_random(&reading->seed) % CELL_COUNT]);
+			held[i] = rcu_dereference(
+				node->cells[unit_random(&reading->seed) % CELL_COUNT]);
 		do {
 			for (uint32_t i = 0; i < 8; i++)
 				reading->poisoned += !item_is_whole(held[i]);
@@ -158,17 +163,20 @@ static void *read_cells(void *argument)
 	return NULL;
 }
 
-static void readers_start(struct node *node, pthread_t *threads, struct reading *readings, uint32_t count)
+static void readers_start(struct node *node, pthread_t *threads, struct reading *readings,
+			  uint32_t count)
 {
 	for (uint32_t i = 0; i < count; i++) {
 		readings[i] = (struct reading){ .node = node, .seed = i };
-		CU_ASSERT_EQUAL_FATAL(pthread_create(&threads[i], NULL, read_cells, &readings[i]), 0);
+		CU_ASSERT_EQUAL_FATAL(pthread_create(&threads[i], NULL, read_cells, &readings[i]),
+				      0);
 		while (__atomic_load_n(&readings[i].checked, __ATOMIC_RELAXED) == 0)
 			pause_us(50);
 	}
 }
 
-static void readers_stop(struct node *node, pthread_t *threads, const struct reading *readings, uint32_t count)
+static void readers_stop(struct node *node, pthread_t *threads, const struct reading *readings,
+			 uint32_t count)
 {
 	__atomic_store_n(&node->must_stop, true, __ATOMIC_RELAXED);
 	for (uint32_t i = 0; i < count; i++) {
@@ -229,9 +237,11 @@ static void test_a_stalled_reader_is_named_and_nothing_is_freed(void)
 	CU_ASSERT(wait_until_all_is_freed(node));
 	CU_ASSERT_EQUAL(reader_registry_stalled(node->registry, now_ms(), 50, &stall, 1), 0);
 	__atomic_store_n(&node->must_stall, true, __ATOMIC_RELAXED);
-	pause_us(20000); /* the reader is in its endless read side, or offline for the last 100 us */
+	pause_us(
+		20000); /* the reader is in its endless read side, or offline for the last 100 us */
 	freed = node->freed;
-	while (reader_registry_stalled(node->registry, now_ms(), 50, &stall, 1) == 0 && now_ms() < end_ms)
+	while (reader_registry_stalled(node->registry, now_ms(), 50, &stall, 1) == 0 &&
+	       now_ms() < end_ms)
 		write_for_ms(node, 5);
 	CU_ASSERT_STRING_EQUAL_FATAL(stall.name, "reading thread");
 	CU_ASSERT(stall.silent_ms >= 50);

@@ -6,6 +6,7 @@
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 
 #include "tests/unit/unit.h"
 
@@ -212,7 +213,8 @@ static void test_classes_fit_and_waste_little(void)
 		CU_ASSERT(block > last);
 		CU_ASSERT_EQUAL(block % 8, 0);
 		if (block > 256)
-			CU_ASSERT(ITEM_SLAB_SIZE - count * block < 8 * count); /* the largest of its count */
+			CU_ASSERT(ITEM_SLAB_SIZE - count * block <
+				  8 * count); /* the largest of its count */
 		last = block;
 	}
 	for (uint32_t size = ITEM_HEADER_SIZE; size <= ITEM_SIZE_MAX; size++) {
@@ -242,7 +244,8 @@ static void test_bad_limits_are_refused(void)
 
 static void test_huge_pages_are_a_wish(void)
 {
-	struct item_memory_options options = { .limit_bytes = UINT64_C(1) << 46, .huge_pages = true };
+	struct item_memory_options options = { .limit_bytes = UINT64_C(1) << 46,
+					       .huge_pages = true };
 	struct item_memory_stats stats;
 	struct item_memory *memory;
 	struct item_pool *pool;
@@ -310,7 +313,8 @@ static void test_an_idle_class_gives_its_slab_to_another(void)
 		drop(&fixture, 0);
 	}
 	CU_ASSERT_EQUAL(slabs_free(&fixture), 0); /* each class kept its empty slab */
-	CU_ASSERT_EQUAL(fill_with(&fixture, 1000), 4 * (ITEM_SLAB_SIZE / item_pool_block_size(1000)));
+	CU_ASSERT_EQUAL(fill_with(&fixture, 1000),
+			4 * (ITEM_SLAB_SIZE / item_pool_block_size(1000)));
 	CU_ASSERT(all_intact(&fixture));
 	fixture_fini(&fixture);
 }
@@ -336,7 +340,8 @@ static void test_random_sizes_against_a_model(void)
 				refused++;
 				continue;
 			}
-			CU_ASSERT_EQUAL((uintptr_t)fixture.held[fixture.held_count - 1].item % 8, 0);
+			CU_ASSERT_EQUAL((uintptr_t)fixture.held[fixture.held_count - 1].item % 8,
+					0);
 		} else {
 			uint64_t index = below(&fixture, fixture.held_count);
 
@@ -427,7 +432,8 @@ static void test_compaction_leaves_dense_and_idle_memory_alone(void)
 	fixture_fini(&fixture);
 }
 
-/* Retired originals keep their slab until they are freed; nothing is allocated from it meanwhile. */
+/* Retired originals keep their slab until they are freed; nothing is allocated from it meanwhile.
+ */
 static void test_compaction_waits_for_retired_items(void)
 {
 	struct fixture fixture;
@@ -500,6 +506,38 @@ static void test_compaction_is_bounded_per_call(void)
 	fixture_fini(&fixture);
 }
 
+/* A small class under a high write rate: most of its items are retired ones that a grace period
+ * frees all at once. Compacting it each time would copy as much as is written.
+ */
+static void test_a_swelling_class_is_left_alone(void)
+{
+	struct fixture fixture;
+	uint64_t written = 0;
+
+	fixture_init(&fixture, 4 * MIB);
+	while (slabs_free(&fixture) > 32)
+		hold_new(&fixture, 8000);
+	for (uint32_t period = 0; period < 400; period++) {
+		uint64_t old = fixture.held_count;
+
+		for (uint32_t turn = 0; turn < 500; turn++) {
+			struct item *item = item_pool_compact_next(fixture.pool, 16);
+
+			if (item)
+				relocate(&fixture, item);
+			for (uint32_t i = 0; i < 8 && hold_new(&fixture, 100); i++)
+				written++;
+		}
+		while (fixture.held_count > old && fixture.held_count > 2000)
+			drop(&fixture, fixture.held_count - 1 - below(&fixture, 1500));
+	}
+	CU_ASSERT(written > 400 * 3000);
+	CU_ASSERT(fixture.relocated > 0);
+	CU_ASSERT(fixture.relocated < written / 20);
+	CU_ASSERT(all_intact(&fixture));
+	fixture_fini(&fixture);
+}
+
 static void test_two_pools_hand_memory_to_each_other(void)
 {
 	struct item_memory *memory = memory_create(4 * MIB);
@@ -514,10 +552,12 @@ static void test_two_pools_hand_memory_to_each_other(void)
 		uint64_t free_bytes;
 
 		drop_share(&left, 60);
-		free_bytes = 4 * MIB - pool_stats(&left).bytes_allocated - pool_stats(&right).bytes_allocated;
+		free_bytes = 4 * MIB - pool_stats(&left).bytes_allocated -
+			     pool_stats(&right).bytes_allocated;
 		compact(&left);
 		compact(&right);
-		CU_ASSERT(fill_with(&right, 1048) * item_pool_block_size(1048) * 100 >= free_bytes * 85);
+		CU_ASSERT(fill_with(&right, 1048) * item_pool_block_size(1048) * 100 >=
+			  free_bytes * 85);
 		CU_ASSERT(all_intact(&left) && all_intact(&right));
 		drop_share(&right, 70);
 		compact(&right);
@@ -553,6 +593,44 @@ static void test_an_idle_pool_gives_its_empty_slabs_up(void)
 	CU_ASSERT_EQUAL(pool_stats(&busy).slabs, 4);
 	fixture_fini_shared(&idle);
 	fixture_fini_shared(&busy);
+	item_memory_destroy(memory);
+}
+
+/* --- Memory made resident ahead --- */
+
+static bool is_resident(const uint8_t *address)
+{
+	unsigned char vector = 0;
+	uintptr_t page = (uintptr_t)address & ~UINT64_C(4095);
+
+	CU_ASSERT_EQUAL(mincore((void *)page, 1, &vector), 0);
+	return vector & 1;
+}
+
+static void test_housekeeping_makes_the_next_slabs_resident(void)
+{
+	struct item_memory *memory = memory_create(256 * MIB);
+	const uint8_t *blocks = item_memory_blocks(memory);
+	uint32_t taken = 0;
+
+	CU_ASSERT_FALSE(is_resident(blocks));
+	while (item_memory_housekeeping(memory))
+		;
+	CU_ASSERT(is_resident(blocks));
+	CU_ASSERT(is_resident(blocks + ITEM_MEMORY_AHEAD_BYTES - 1));
+	CU_ASSERT_FALSE(is_resident(blocks + ITEM_MEMORY_AHEAD_BYTES + 4 * MIB));
+	while (taken < 10 * MIB / ITEM_SLAB_SIZE && item_memory_take(memory))
+		taken++;
+	CU_ASSERT(item_memory_housekeeping(memory));
+	while (item_memory_housekeeping(memory))
+		;
+	CU_ASSERT(is_resident(blocks + ITEM_MEMORY_AHEAD_BYTES + 10 * MIB - 1));
+	CU_ASSERT_FALSE(is_resident(blocks + 200 * MIB));
+	while (taken < 256 * MIB / ITEM_SLAB_SIZE && item_memory_take(memory))
+		taken++;
+	CU_ASSERT_FALSE(item_memory_housekeeping(memory)); /* all lent: nothing is next */
+	while (taken > 0)
+		item_memory_give(memory, item_memory_slabs(memory) + --taken);
 	item_memory_destroy(memory);
 }
 
@@ -602,7 +680,8 @@ static void test_slabs_are_lent_to_one_core_at_a_time(void)
 
 	for (uint32_t i = 0; i < 3; i++) {
 		contenders[i] = (struct contender){ .memory = memory, .random = i };
-		CU_ASSERT_EQUAL_FATAL(pthread_create(&threads[i], NULL, contend, &contenders[i]), 0);
+		CU_ASSERT_EQUAL_FATAL(pthread_create(&threads[i], NULL, contend, &contenders[i]),
+				      0);
 	}
 	for (uint32_t i = 0; i < 3; i++) {
 		pthread_join(threads[i], NULL);
@@ -635,8 +714,10 @@ int main(void)
 		UNIT_TEST(test_compaction_waits_for_retired_items),
 		UNIT_TEST(test_a_refused_item_puts_its_slab_back),
 		UNIT_TEST(test_compaction_is_bounded_per_call),
+		UNIT_TEST(test_a_swelling_class_is_left_alone),
 		UNIT_TEST(test_two_pools_hand_memory_to_each_other),
 		UNIT_TEST(test_an_idle_pool_gives_its_empty_slabs_up),
+		UNIT_TEST(test_housekeeping_makes_the_next_slabs_resident),
 		UNIT_TEST(test_slabs_are_lent_to_one_core_at_a_time),
 		{ NULL, NULL },
 	};

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* The registry of readers: places, heartbeats, and who is silent, on a clock that the test moves. */
+/* The registry of readers: places, heartbeats, and who is silent, on a clock that the test moves.
+ */
 #include "storage/reader.h"
 
 #include <pthread.h>
@@ -115,7 +116,8 @@ static void test_the_registry_is_bounded_and_places_are_distinct(void)
 
 	pthread_barrier_init(&crowd.all_in, NULL, READER_COUNT_MAX + 1);
 	for (uint32_t i = 0; i <= READER_COUNT_MAX; i++)
-		CU_ASSERT_EQUAL_FATAL(pthread_create(&threads[i], NULL, register_and_wait, &crowd), 0);
+		CU_ASSERT_EQUAL_FATAL(pthread_create(&threads[i], NULL, register_and_wait, &crowd),
+				      0);
 	for (uint32_t i = 0; i <= READER_COUNT_MAX; i++) {
 		pthread_join(threads[i], &places[i]);
 		refused += places[i] == NULL;

@@ -48,7 +48,8 @@ static struct fixture *fixture_create(void)
 	CU_ASSERT_PTR_NOT_NULL_FATAL(fixture);
 	memset(fixture, 0, sizeof(*fixture));
 	fixture->freed_in_order = true;
-	CU_ASSERT_EQUAL_FATAL(reclaim_create(&fixture->reclaim, &fixture->period, on_free, fixture), 0);
+	CU_ASSERT_EQUAL_FATAL(reclaim_create(&fixture->reclaim, &fixture->period, on_free, fixture),
+			      0);
 	return fixture;
 }
 
@@ -168,8 +169,8 @@ static void test_poll_is_bounded(void)
 	fixture_destroy(fixture);
 }
 
-/* A trickle of retired objects does not wait for a bag to fill, and a period under way does not hold the next bag open for
- * ever.
+/* A trickle of retired objects does not wait for a bag to fill, and a period under way does not
+ * hold the next bag open for ever.
  */
 static void test_an_open_bag_is_closed_when_due(void)
 {
