@@ -30,7 +30,9 @@ static bool is_wanted(const struct grace_period *period)
 	return __atomic_load_n(&period->wanted, __ATOMIC_RELAXED) > period->completed;
 }
 
-/* The fence orders the new 'started' before the wait, for cores that did not see it (see bag_close in reclaim.c). */
+/* The fence orders the new 'started' before the wait, for cores that did not see it (see bag_close
+ * in reclaim.c).
+ */
 static void wait_for_readers(struct grace_thread *thread)
 {
 	struct grace_period *period = thread->period;

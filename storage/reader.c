@@ -13,7 +13,8 @@ struct reader_registry {
 
 int reader_registry_create(struct reader_registry **registry_out)
 {
-	struct reader_registry *registry = aligned_alloc(_Alignof(struct reader_registry), sizeof(*registry));
+	struct reader_registry *registry =
+		aligned_alloc(_Alignof(struct reader_registry), sizeof(*registry));
 
 	*registry_out = registry;
 	if (!registry)
@@ -79,8 +80,9 @@ static uint64_t silence_ms(struct reader *reader, uint64_t now_ms)
 	return now_ms - reader->seen_at_ms;
 }
 
-uint32_t reader_registry_stalled(struct reader_registry *registry, uint64_t now_ms, uint64_t silent_ms_min,
-				 struct reader_stall *stalls, uint32_t stall_max)
+uint32_t reader_registry_stalled(struct reader_registry *registry, uint64_t now_ms,
+				 uint64_t silent_ms_min, struct reader_stall *stalls,
+				 uint32_t stall_max)
 {
 	uint32_t count = 0;
 

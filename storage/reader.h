@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* The RCU readers of one node, each with a heartbeat, so that the one that stalls reclamation has a name. */
+/* The RCU readers of one node, each with a heartbeat and a name, to tell which one stalls. */
 #ifndef STORAGE_READER_H
 #define STORAGE_READER_H
 
@@ -12,23 +12,23 @@
 /* Workers, the control plane, and tests. */
 #define READER_COUNT_MAX (WORKER_COUNT_MAX + 8u)
 
-/* One thread registered with liburcu (QSBR): what it found under RCU stays valid until its next quiescent
- * state. It must pass one in each turn of its loop, or go offline before it sleeps: else no memory is freed in the
- * whole process.
+/* One thread registered with liburcu (QSBR): what it found under RCU stays valid until its next
+ * quiescent state. It must pass one in each turn of its loop, or go offline before it sleeps: else
+ * no memory is freed in the whole process.
  *
- * Thread safety: all functions on a reader are called by its own thread. 'beats' and 'is_online' are naturally atomic and
- * read by the watcher; the rest is the watcher's.
+ * Thread safety: all functions on a reader are called by its own thread. 'beats' and 'is_online'
+ * are naturally atomic and read by the watcher; the rest is the watcher's.
  */
 struct reader {
-	_Alignas(64) uint64_t beats; /* quiescent states passed, ever; grows also at register and online */
+	_Alignas(64) uint64_t beats; /* quiescent states passed, and times it came online */
 	bool is_online;
 	_Alignas(64) const char *name; /* NULL while the place is vacant */
 	uint64_t seen_beats;
 	uint64_t seen_at_ms; /* when the watcher first saw 'seen_beats'; 0 = not seen yet */
 };
 
-/* Thread safety: reader_register() and reader_unregister() by any thread; reader_registry_stalled() by one
- * thread, the watcher (the control plane).
+/* Thread safety: reader_register() and reader_unregister() by any thread; reader_registry_stalled()
+ * by one thread, the watcher (the control plane).
  */
 struct reader_registry;
 
@@ -37,8 +37,9 @@ int reader_registry_create(struct reader_registry **registry);
 /* When all readers have left. Accepts NULL. */
 void reader_registry_destroy(struct reader_registry *registry);
 
-/* Registers the calling thread, which is online then. NULL when READER_COUNT_MAX threads are registered. 'name' outlives
- * the registry. A thread has one reader, whatever the number of nodes in its process.
+/* Registers the calling thread, which is online then. NULL when READER_COUNT_MAX threads are
+ * registered. 'name' outlives the registry. A thread has one reader, whatever the number of nodes
+ * in its process.
  */
 struct reader *reader_register(struct reader_registry *registry, const char *name);
 void reader_unregister(struct reader *reader);
@@ -49,11 +50,13 @@ struct reader_stall {
 	uint64_t silent_ms; /* as the watcher saw it: since the first check that saw no progress */
 };
 
-/* Stores up to 'stall_max' readers that have been silent for at least 'silent_ms_min', and returns how many. Call it
- * regularly: silence is measured from check to check. 'now_ms' is a monotonic clock's, above 0.
+/* Stores up to 'stall_max' readers that have been silent for at least 'silent_ms_min', and returns
+ * how many. Call it regularly: silence is measured from check to check. 'now_ms' is a monotonic
+ * clock's, above 0.
  */
-uint32_t reader_registry_stalled(struct reader_registry *registry, uint64_t now_ms, uint64_t silent_ms_min,
-				 struct reader_stall *stalls, uint32_t stall_max);
+uint32_t reader_registry_stalled(struct reader_registry *registry, uint64_t now_ms,
+				 uint64_t silent_ms_min, struct reader_stall *stalls,
+				 uint32_t stall_max);
 
 static inline void reader_beat(struct reader *reader)
 {
@@ -67,7 +70,9 @@ static inline void reader_quiescent(struct reader *reader)
 	rcu_quiescent_state();
 }
 
-/* Before a sleep or a call that may block: the thread is not waited for until reader_online(), and must find nothing. */
+/* Before a sleep or a call that may block: the thread is not waited for until reader_online(), and
+ * must find nothing.
+ */
 static inline void reader_offline(struct reader *reader)
 {
 	__atomic_store_n(&reader->is_online, false, __ATOMIC_RELAXED);

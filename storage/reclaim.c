@@ -13,9 +13,9 @@
 
 struct bag {
 	struct bag *next;
-	uint64_t tag;    /* the grace period whose end makes the objects free; set when the bag closes */
+	uint64_t tag; /* the grace period it waits for; set when it closes */
 	uint32_t count;
-	uint32_t freed;  /* the first so many are freed */
+	uint32_t freed; /* the first so many are freed */
 	void *objects[BAG_OBJECTS];
 	uint32_t arguments[BAG_OBJECTS];
 };
@@ -32,7 +32,7 @@ struct reclaim {
 	void *context;
 	struct bag *open; /* NULL until the first object, and when libc refused memory */
 	uint32_t open_polls;
-	uint32_t bags_spare; /* in 'empty' */
+	uint32_t bags_spare;    /* in 'empty' */
 	struct bag_list closed; /* oldest first, so tags ascend */
 	struct bag *empty;
 	uint64_t pending;
@@ -102,12 +102,14 @@ static void period_want(struct grace_period *period, uint64_t tag)
 		;
 }
 
-/* Why 'started' + 1 is enough. All objects of the bag were unpublished before the fence. We read s from 'started' after
- * it. The synchronizing thread writes s + 1 to 'started', then passes a full fence, then waits for all readers. Because
- * we did not see s + 1, its fence comes after ours: its wait begins when the objects are unpublished already, for every
- * core to see. A reader that it does not wait for (quiescent since) cannot find them any more; the others it waits for. So
- * once 'completed' is s + 1, nobody holds them. Period s may be running since before they were unpublished, and proves
- * nothing. One fence per bag serves all its objects: each was retired before it.
+/* Why 'started' + 1 is enough. All objects of the bag were unpublished before the fence. We read s
+ * from 'started' after it. The synchronizing thread writes s + 1 to 'started', then passes a full
+ * fence, then waits for all readers. Because we did not see s + 1, its fence comes after ours: its
+ * wait begins when the objects are unpublished already, for every core to see. A reader that it
+ * does not wait for (quiescent since) cannot find them any more; the others it waits for. So once
+ * 'completed' is s + 1, nobody holds them. Period s may be running since before they were
+ * unpublished, and proves nothing. One fence per bag serves all its objects: each was retired
+ * before it.
  */
 static void bag_close(struct reclaim *reclaim)
 {
@@ -139,8 +141,8 @@ void reclaim_retire(struct reclaim *reclaim, void *object, uint32_t argument)
 		bag_close(reclaim);
 }
 
-/* Frees objects of the bag, up to number 'end'. Retired long ago they are out of the caches: the next ones are fetched while
- * one is freed.
+/* Frees objects of the bag, up to number 'end'. Retired long ago they are out of the caches: the
+ * next ones are fetched while one is freed.
  */
 static void bag_free_objects(struct reclaim *reclaim, struct bag *bag, uint32_t end)
 {
@@ -191,8 +193,8 @@ uint64_t reclaim_pending(const struct reclaim *reclaim)
 	return __atomic_load_n(&reclaim->pending, __ATOMIC_RELAXED);
 }
 
-int reclaim_create(struct reclaim **reclaim_out, struct grace_period *period, reclaim_free_fn *free_fn,
-		   void *context)
+int reclaim_create(struct reclaim **reclaim_out, struct grace_period *period,
+		   reclaim_free_fn *free_fn, void *context)
 {
 	struct reclaim *reclaim = calloc(1, sizeof(*reclaim));
 
