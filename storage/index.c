@@ -15,11 +15,6 @@
 
 #define NAME_SIZE 20
 
-/* Positions looked at per insert while the index grows. With 2, the previous table is empty before the current one,
- * twice as large, is 3/4 full, however seldom index_background() is called.
- */
-#define MOVES_PER_INSERT 2u
-
 /* Entries left when the next table is asked for: a quarter of the table, more for small ones, because building takes about
  * the same time for all of them.
  */
@@ -53,7 +48,6 @@ struct index {
 	uint64_t alternates;     /* entries under the high half of their digest */
 	struct generation *current;
 	struct generation *previous;
-	uint32_t move_next; /* position in previous */
 	struct reclaim *reclaim;
 	struct index_stats stats;
 
@@ -63,14 +57,24 @@ struct index {
 	struct generation *unused;    /* a stack: pushed by the owner, emptied by the housekeeper */
 
 	/* Housekeeper. */
+	struct generation *unfinished; /* being built */
 	uint32_t build_pause; /* calls to skip after a failure */
 	uint32_t build_skip;
-	uint32_t tables_built;
+	uint32_t tables_made;
 	char name[NAME_SIZE - 7];
 };
 
 /* --- Life --- */
 
+static void generation_destroy(struct generation *generation)
+{
+	if (!generation)
+		return;
+	index_table_destroy(generation->table);
+	free(generation);
+}
+
+/* The table is yet to be built. */
 static struct generation *generation_create(struct index *index, uint32_t entry_max)
 {
 	struct generation *generation = calloc(1, sizeof(*generation));
@@ -78,7 +82,7 @@ static struct generation *generation_create(struct index *index, uint32_t entry_
 
 	if (!generation)
 		return NULL;
-	snprintf(name, sizeof(name), "%s_%u", index->name, index->tables_built++ % 1000000);
+	snprintf(name, sizeof(name), "%s_%u", index->name, index->tables_made++ % 1000000);
 	generation->table = index_table_create(name, entry_max);
 	if (!generation->table) {
 		free(generation);
@@ -89,12 +93,18 @@ static struct generation *generation_create(struct index *index, uint32_t entry_
 	return generation;
 }
 
-static void generation_destroy(struct generation *generation)
+/* The first table, built at once. */
+static struct generation *generation_create_built(struct index *index, uint32_t entry_max)
 {
-	if (!generation)
-		return;
-	index_table_destroy(generation->table);
-	free(generation);
+	struct generation *generation = generation_create(index, entry_max);
+	int error = generation ? -EAGAIN : -ENOMEM;
+
+	while (error == -EAGAIN)
+		error = index_table_build(generation->table);
+	if (error == 0)
+		return generation;
+	generation_destroy(generation);
+	return NULL;
 }
 
 static uint32_t table_size_for(uint32_t entries)
@@ -118,7 +128,7 @@ int index_create(struct index **result, const struct index_options *options)
 		return -ENOMEM;
 	*index = (struct index){ .reclaim = options->reclaim };
 	snprintf(index->name, sizeof(index->name), "%s", options->name);
-	index->current = generation_create(index, table_size_for(options->capacity_initial));
+	index->current = generation_create_built(index, table_size_for(options->capacity_initial));
 	if (!index->current) {
 		free(index);
 		return -ENOMEM;
@@ -145,6 +155,7 @@ void index_destroy(struct index *index)
 	if (!index)
 		return;
 	destroy_unused(index->unused);
+	generation_destroy(index->unfinished);
 	generation_destroy(index->built);
 	generation_destroy(index->previous);
 	generation_destroy(index->current);
@@ -277,7 +288,6 @@ static bool start_growth(struct index *index)
 	__atomic_store_n(&index->built, NULL, __ATOMIC_RELAXED);
 	index->previous = index->current;
 	index->current = built;
-	index->move_next = 0;
 	built->growing.previous = index->previous->table;
 	__atomic_store_n(&index->stats.is_growing, true, __ATOMIC_RELAXED);
 	__atomic_store_n(&index->stats.capacity, built->table->entry_max, __ATOMIC_RELAXED);
@@ -297,43 +307,45 @@ static void finish_growth(struct index *index)
 	reclaim_retire(index->reclaim, previous, ARGUMENT_GENERATION);
 }
 
-/* Moves the entry at one position of the previous table. False when the current table has no room for it.
- *
- * Readers ask previous first: until the removal they find the entry there, after it in current. Positions of the previous
- * table are not given out again, so a walk over them meets every entry.
- */
-static bool move_position(struct index *index, int32_t position)
+bool index_is_moving(const struct index *index)
 {
-	struct index_table *previous = index->previous->table;
-	uint64_t digest;
-
-	if (!index_table_at(previous, position, &digest))
-		return true;
-	if (!index_table_add(index->current->table, digest, index_table_find(previous, digest)))
-		return false;
-	index_table_remove(previous, digest);
-	counter_add(&index->stats.moved, 1);
-	return true;
+	/* A reader that still holds the view before the growth knows only the previous table: nothing may leave it yet. */
+	return index->previous && index->current->is_settled;
 }
 
-uint32_t index_background(struct index *index, uint32_t work_max)
+/* Readers ask previous first: until the removal they find the entry there, after it in current. */
+static void move_entry(struct index *index, uint64_t digest, struct item *item)
 {
-	uint32_t work = 0;
+	if (!index_table_add(index->current->table, digest, item))
+		return;
+	index_table_remove(index->previous->table, digest);
+	counter_add(&index->stats.moved, 1);
+}
 
-	/* A reader that still holds the view before the growth knows only the previous table: nothing may leave it yet. */
-	if (!index->current->is_settled)
-		return 0;
-	while (index->previous && work < work_max) {
-		if (index->previous->table->entry_count == 0) {
-			finish_growth(index);
-			break;
-		}
-		if (!move_position(index, (int32_t)index->move_next))
-			break;
-		index->move_next++;
-		work++;
+void index_move(struct index *index, const struct key_digest *digests, struct item *const *items,
+		uint32_t count)
+{
+	struct index_table *previous = index->previous->table;
+	const uint64_t *low[SHARD_BATCH_MAX];
+	struct item *found[SHARD_BATCH_MAX];
+	struct item *ignored[SHARD_BATCH_MAX];
+
+	for (uint32_t i = 0; i < count; i++)
+		low[i] = &digests[i].low;
+	if (count > 0) {
+		index_table_find_bulk(previous, low, count, found);
+		/* Nothing is there: this fetches the buckets that the entries go to, all at once. */
+		index_table_find_bulk(index->current->table, low, count, ignored);
 	}
-	return work;
+	for (uint32_t i = 0; i < count; i++) {
+		if (found[i] == items[i])
+			move_entry(index, digests[i].low, items[i]);
+		else if (index->alternates > 0 &&
+			 index_table_find(previous, digests[i].high) == items[i])
+			move_entry(index, digests[i].high, items[i]);
+	}
+	if (previous->entry_count == 0)
+		finish_growth(index);
 }
 
 /* Adds to the current table, and starts to use a larger one when it is time or there is no room. */
@@ -369,7 +381,6 @@ bool index_insert(struct index *index, const struct key_ref *key, struct item *i
 	}
 	counter_add(&index->stats.entries, 1);
 	request_table(index);
-	index_background(index, MOVES_PER_INSERT);
 	return true;
 }
 
@@ -445,10 +456,22 @@ void index_reclaimed(struct index *index, void *object, uint32_t argument)
 
 /* --- Housekeeping --- */
 
+/* Attempts become rarer while they fail. */
+static void pause_building(struct index *index)
+{
+	generation_destroy(index->unfinished);
+	index->unfinished = NULL;
+	index->build_pause = index->build_pause ? index->build_pause * 2 : 1;
+	if (index->build_pause > BUILD_PAUSE_MAX)
+		index->build_pause = BUILD_PAUSE_MAX;
+	index->build_skip = index->build_pause;
+}
+
+/* One step towards the table that the owner wants. */
 static bool build_wanted(struct index *index)
 {
 	uint32_t wanted = __atomic_load_n(&index->wanted, __ATOMIC_ACQUIRE);
-	struct generation *built;
+	int error;
 
 	if (wanted == 0)
 		return false;
@@ -456,26 +479,29 @@ static bool build_wanted(struct index *index)
 		index->build_skip--;
 		return false;
 	}
-	built = generation_create(index, wanted);
-	if (!built) {
-		index->build_pause = index->build_pause ? index->build_pause * 2 : 1;
-		if (index->build_pause > BUILD_PAUSE_MAX)
-			index->build_pause = BUILD_PAUSE_MAX;
-		index->build_skip = index->build_pause;
+	if (!index->unfinished)
+		index->unfinished = generation_create(index, wanted);
+	error = index->unfinished ? index_table_build(index->unfinished->table) : -ENOMEM;
+	if (error == -EAGAIN)
+		return true;
+	if (error != 0) {
+		pause_building(index);
 		return false;
 	}
 	index->build_pause = 0;
-	__atomic_store_n(&index->built, built, __ATOMIC_RELEASE);
+	__atomic_store_n(&index->built, index->unfinished, __ATOMIC_RELEASE);
 	__atomic_store_n(&index->wanted, 0, __ATOMIC_RELEASE);
+	index->unfinished = NULL;
 	return true;
 }
 
 bool index_housekeeping(struct index *index)
 {
 	struct generation *unused = __atomic_exchange_n(&index->unused, NULL, __ATOMIC_ACQUIRE);
+	bool destroyed = unused != NULL;
 
 	destroy_unused(unused);
-	return build_wanted(index) || unused;
+	return build_wanted(index) || destroyed;
 }
 
 void index_stats(const struct index *index, struct index_stats *stats)

@@ -14,10 +14,10 @@
  *
  *      the owner     asks for a table twice as large when the current one fills up
  *      housekeeper   builds it; nobody waits for that
- *      the owner     publishes {previous, current}: inserts go to current, lookups ask previous, then current;
- *                    and, when no reader uses the view before that, moves entries, a few per insert and a slice per
- *                    index_background(): add to current, then remove from previous, so that a reader who missed
- *                    in previous finds them in current
+ *      the owner     publishes {previous, current}: inserts go to current, lookups ask previous, then current
+ *      the owner     when no reader uses an older view, index_is_moving(): walks over all items and has index_move() move
+ *                    their entries: add to current, then remove from previous, so that a reader who missed in
+ *                    previous finds them in current
  *      the owner     publishes {none, current} when previous is empty, and retires previous
  *      housekeeper   destroys it after the grace period
  *
@@ -69,10 +69,15 @@ void index_remove(struct index *index, struct key_digest digest, const struct it
 #define INDEX_ARGUMENT_MAX (UINT32_C(1) << 31)
 void index_reclaimed(struct index *index, void *object, uint32_t argument);
 
-/* Moves entries of a growth that is under way; looks at no more than 'work_max' positions and returns at how many (owner). */
-uint32_t index_background(struct index *index, uint32_t work_max);
+/* Whether entries wait to be moved (owner). */
+bool index_is_moving(const struct index *index);
 
-/* Builds and destroys tables (housekeeper). Returns whether it did anything. */
+/* Moves the entries of 'items', at most SHARD_BATCH_MAX, that are still in the previous table; digests[i] is of the key of
+ * items[i] (owner). Ends the growth when none is left. An entry for which the current table has no room stays.
+ */
+void index_move(struct index *index, const struct key_digest *digests, struct item *const *items, uint32_t count);
+
+/* Builds and destroys tables, one step of some milliseconds per call (housekeeper). Returns whether it did anything. */
 bool index_housekeeping(struct index *index);
 
 void index_stats(const struct index *index, struct index_stats *stats);

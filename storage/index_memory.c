@@ -11,6 +11,7 @@
 #include <sys/mman.h>
 
 #define PAGE_SIZE_HUGE ((size_t)2 << 20)
+#define PAGE_SIZE_SMALL ((size_t)4 << 10)
 
 static size_t round_up(size_t size, size_t unit)
 {
@@ -34,16 +35,36 @@ static void *map_aligned(size_t size)
 	return aligned;
 }
 
-/* rte_malloc_heap_memory_add() writes zeros over all of the range. Dropping the pages again leaves the zeros, which
- * is what the heap believes, without the residency. The first page holds the heap's own header.
- */
-static void drop_pages(void *address, size_t size)
+void index_memory_init(struct index_memory *memory, const char *name, size_t size)
 {
-	if (size > PAGE_SIZE_HUGE)
-		madvise((uint8_t *)address + PAGE_SIZE_HUGE, size - PAGE_SIZE_HUGE, MADV_DONTNEED);
+	*memory = (struct index_memory){ .socket_id = SOCKET_ID_ANY };
+	snprintf(memory->name, sizeof(memory->name), "%s", name);
+	memory->size = round_up(size, PAGE_SIZE_HUGE);
+	memory->address = map_aligned(memory->size);
+	if (memory->address)
+		madvise(memory->address, memory->size, MADV_HUGEPAGE);
 }
 
-static int open_heap(struct index_memory *memory)
+bool index_memory_prefault(struct index_memory *memory, size_t size_max)
+{
+	volatile uint8_t *bytes = memory->address;
+
+	if (!bytes)
+		return true;
+	for (size_t i = 0; i < size_max && memory->resident < memory->size; i += PAGE_SIZE_SMALL) {
+		bytes[memory->resident] = 0;
+		memory->resident += PAGE_SIZE_SMALL;
+	}
+	return memory->resident == memory->size;
+}
+
+static void unmap(struct index_memory *memory)
+{
+	munmap(memory->address, memory->size);
+	memory->address = NULL;
+}
+
+static int create_heap(struct index_memory *memory)
 {
 	unsigned int pages = (unsigned int)(memory->size / PAGE_SIZE_HUGE);
 
@@ -54,36 +75,31 @@ static int open_heap(struct index_memory *memory)
 		rte_malloc_heap_destroy(memory->name);
 		return -1;
 	}
-	drop_pages(memory->address, memory->size);
-	memory->socket_id = rte_malloc_heap_get_socket(memory->name);
 	return 0;
 }
 
-void index_memory_open(struct index_memory *memory, const char *name, size_t size)
+void index_memory_open(struct index_memory *memory)
 {
-	*memory = (struct index_memory){ .socket_id = SOCKET_ID_ANY };
-	snprintf(memory->name, sizeof(memory->name), "%s", name);
-	memory->size = round_up(size, PAGE_SIZE_HUGE);
-	memory->address = map_aligned(memory->size);
 	if (!memory->address)
 		return;
-	madvise(memory->address, memory->size, MADV_HUGEPAGE);
-	if (open_heap(memory) != 0) {
-		munmap(memory->address, memory->size);
-		memory->address = NULL;
+	if (create_heap(memory) != 0) {
+		unmap(memory);
+		return;
 	}
+	memory->socket_id = rte_malloc_heap_get_socket(memory->name);
 }
 
-void index_memory_close(struct index_memory *memory)
+void index_memory_fini(struct index_memory *memory)
 {
 	int error;
 
 	if (!memory->address)
 		return;
-	error = rte_malloc_heap_memory_remove(memory->name, memory->address, memory->size);
-	assert(error == 0);
-	(void)error;
-	rte_malloc_heap_destroy(memory->name);
-	munmap(memory->address, memory->size);
-	memory->address = NULL;
+	if (memory->socket_id != SOCKET_ID_ANY) {
+		error = rte_malloc_heap_memory_remove(memory->name, memory->address, memory->size);
+		assert(error == 0);
+		(void)error;
+		rte_malloc_heap_destroy(memory->name);
+	}
+	unmap(memory);
 }

@@ -3,6 +3,7 @@
 #include "storage/index_table.h"
 
 #include <assert.h>
+#include <errno.h>
 #include <rte_hash.h>
 #include <stdlib.h>
 #include <string.h>
@@ -13,6 +14,9 @@
 #define ENTRY_SIZE 28u
 /* Its fixed part: ring, hash and heap headers, alignment. */
 #define TABLE_OVERHEAD ((size_t)64 << 10)
+
+/* Made resident per call. */
+#define PREFAULT_SIZE ((size_t)8 << 20)
 
 static uint32_t table_signature(const void *key, uint32_t size, uint32_t seed)
 {
@@ -36,29 +40,36 @@ static int table_compare(const void *a, const void *b, size_t size)
 
 struct index_table *index_table_create(const char *name, uint32_t entry_max)
 {
-	struct rte_hash_parameters params = {
-		.name = name,
-		.entries = entry_max,
-		.key_len = sizeof(uint64_t),
-		.hash_func = table_signature,
-		.extra_flag = RTE_HASH_EXTRA_FLAGS_RW_CONCURRENCY_LF |
-			      RTE_HASH_EXTRA_FLAGS_NO_FREE_ON_DEL,
-	};
 	struct index_table *table = calloc(1, sizeof(*table));
 
 	if (!table)
 		return NULL;
 	table->entry_max = entry_max;
-	index_memory_open(&table->memory, name,
+	index_memory_init(&table->memory, name,
 			  ((size_t)entry_max + 1) * ENTRY_SIZE + TABLE_OVERHEAD);
+	return table;
+}
+
+int index_table_build(struct index_table *table)
+{
+	struct rte_hash_parameters params = {
+		.name = table->memory.name,
+		.entries = table->entry_max,
+		.key_len = sizeof(uint64_t),
+		.hash_func = table_signature,
+		.extra_flag = RTE_HASH_EXTRA_FLAGS_RW_CONCURRENCY_LF |
+			      RTE_HASH_EXTRA_FLAGS_NO_FREE_ON_DEL,
+	};
+
+	if (!index_memory_prefault(&table->memory, PREFAULT_SIZE))
+		return -EAGAIN;
+	index_memory_open(&table->memory);
 	params.socket_id = table->memory.socket_id;
 	table->hash = rte_hash_create(&params);
-	if (!table->hash) {
-		index_table_destroy(table);
-		return NULL;
-	}
+	if (!table->hash)
+		return -ENOMEM;
 	rte_hash_set_cmp_func(table->hash, table_compare);
-	return table;
+	return 0;
 }
 
 void index_table_destroy(struct index_table *table)
@@ -66,7 +77,7 @@ void index_table_destroy(struct index_table *table)
 	if (!table)
 		return;
 	rte_hash_free(table->hash);
-	index_memory_close(&table->memory);
+	index_memory_fini(&table->memory);
 	free(table);
 }
 
@@ -131,14 +142,4 @@ void index_table_free_position(struct index_table *table, int32_t position)
 
 	assert(error == 0);
 	(void)error;
-}
-
-bool index_table_at(const struct index_table *table, int32_t position, uint64_t *digest)
-{
-	void *key;
-
-	if (rte_hash_get_key_with_position(table->hash, position, &key) != 0)
-		return false;
-	memcpy(digest, key, sizeof(*digest));
-	return true;
 }

@@ -16,7 +16,7 @@
  * destroy are called by any one thread while nobody else knows the table.
  */
 struct index_table {
-	struct rte_hash *hash;
+	struct rte_hash *hash; /* NULL until built */
 	uint32_t entry_max;
 	uint32_t entry_count;   /* live entries (owner) */
 	uint32_t entry_retired; /* removed, their positions still waiting for readers (owner) */
@@ -29,9 +29,17 @@ struct index_table {
 #define INDEX_TABLE_ENTRY_MIN ((1u << 10) - 1)
 #define INDEX_TABLE_ENTRY_MAX ((1u << 30) - 1)
 
-/* NULL when there is no memory. 'name' is at most 19 characters and unique in the process. 'entry_max' is 2^k - 1. */
+/* A table that index_table_build() has yet to complete; NULL when there is no memory. 'name' is at most 19 characters and
+ * unique in the process. 'entry_max' is 2^k - 1.
+ */
 struct index_table *index_table_create(const char *name, uint32_t entry_max);
-/* Accepts NULL. */
+
+/* Continues to build the table: a few milliseconds of work, so that others who wait for the calling thread do not wait long.
+ * 0 when it can be used, -EAGAIN when there is more to do, -ENOMEM when it cannot be built.
+ */
+int index_table_build(struct index_table *table);
+
+/* Accepts NULL and half-built. */
 void index_table_destroy(struct index_table *table);
 
 /* The item under 'digest', or NULL. */
@@ -54,8 +62,5 @@ void index_table_update(struct index_table *table, uint64_t digest, struct item 
  */
 int32_t index_table_remove(struct index_table *table, uint64_t digest);
 void index_table_free_position(struct index_table *table, int32_t position);
-
-/* The digest of the live entry at 'position', 0..entry_max-1 (owner). False when there is none. */
-bool index_table_at(const struct index_table *table, int32_t position, uint64_t *digest);
 
 #endif

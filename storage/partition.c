@@ -127,6 +127,11 @@ void partition_slot_return(struct partition *partition, uint32_t slot)
 	partition->free_first = slot;
 }
 
+void partition_slot_prefetch(const struct partition *partition, uint32_t slot)
+{
+	__builtin_prefetch(slot_at(partition, slot), 1);
+}
+
 static uint64_t payload(const struct item *item)
 {
 	return (uint64_t)item->key_size + item->value_size;

@@ -71,6 +71,9 @@ uint64_t partition_version_next(struct partition *partition);
 /* A free slot, or SLOT_NONE when the address space reserved for slots is used up. It stays empty for readers. */
 uint32_t partition_slot_take(struct partition *partition);
 
+/* Fetches the word of 'slot' from memory, for a partition_slot_publish() soon. */
+void partition_slot_prefetch(const struct partition *partition, uint32_t slot);
+
 /* Publishes 'item', whole and never to change, in its slot and counts it. 'old' is the item it replaces, or NULL. */
 void partition_slot_publish(struct partition *partition, struct item *item, const struct item *old);
 

@@ -25,6 +25,8 @@
 #define SLICE_RECLAIM_MIN 128u
 #define SLICE_RELOCATED_MAX 8u
 #define SLICE_BLOCKS_MAX 64u
+#define INSERTS_PER_STEP 4u
+#define INSERT_SLOTS_MAX 256u
 
 struct shard {
 	struct index *index;
@@ -40,6 +42,8 @@ struct shard {
 	struct slot_space slots;
 	struct expiry expiry;
 	struct eviction_clock clock;
+	struct slot_walk growth; /* over the items whose entries move to a larger table */
+	uint32_t growth_debt;    /* inserts since the last step of growth */
 	uint64_t now_ms;         /* of the last background slice */
 	uint64_t expiring_items; /* with an expiry */
 	uint64_t retired_bytes;  /* of items not yet free */
@@ -82,6 +86,7 @@ static int create_partitions(struct shard *shard, uint32_t worker_index, uint32_
 	shard->expiry.walk.partitions = shard->partitions;
 	shard->expiry.walk.partition_count = shard->owned_count;
 	shard->clock.walk = shard->expiry.walk;
+	shard->growth = shard->expiry.walk;
 	return 0;
 }
 
@@ -199,11 +204,57 @@ static uint64_t remove_item(struct shard *shard, struct item *item, struct key_d
 	return partition_version_next(partition);
 }
 
+static struct key_digest digest_of(const struct shard *shard, const struct item *item)
+{
+	return key_digest(shard->secret, item_key(item), item->key_size);
+}
+
 static void remove_all(struct shard *shard, struct item **items, uint32_t count)
 {
 	for (uint32_t i = 0; i < count; i++)
-		remove_item(shard, items[i],
-			    key_digest(shard->secret, item_key(items[i]), items[i]->key_size));
+		remove_item(shard, items[i], digest_of(shard, items[i]));
+}
+
+/* --- Growth of the index --- */
+
+/* Moves the entries of a few more items. Each item has one slot and keeps it, so one round over all slots, begun
+ * when nothing had moved yet, meets every entry of the previous table. Returns the slots passed.
+ */
+static uint32_t move_some(struct shard *shard, uint32_t slot_max)
+{
+	struct key_digest digests[SLOT_WALK_ITEMS];
+	struct item *items[SLOT_WALK_ITEMS];
+	uint32_t count;
+	uint32_t passed = slot_walk_step(&shard->growth, slot_max, false, items, &count);
+
+	for (uint32_t i = 0; i < count; i++)
+		digests[i] = digest_of(shard, items[i]);
+	index_move(shard->index, digests, items, count);
+	return passed;
+}
+
+static uint32_t grow(struct shard *shard, uint32_t work_max)
+{
+	uint32_t work = 0;
+
+	if (!index_is_moving(shard->index)) {
+		shard->growth.scan = (struct partition_scan){ 0 };
+		return 0;
+	}
+	while (work < work_max && index_is_moving(shard->index))
+		work += move_some(shard, work_max - work);
+	return work;
+}
+
+/* Inserts push growth on by themselves, so that the previous table is empty before the current one, twice as large, is
+ * full, however seldom the background gets its turn: SLOT_WALK_ITEMS items per INSERTS_PER_STEP inserts.
+ */
+static void grow_by_insert(struct shard *shard)
+{
+	if (!index_is_moving(shard->index) || ++shard->growth_debt < INSERTS_PER_STEP)
+		return;
+	shard->growth_debt = 0;
+	move_some(shard, INSERT_SLOTS_MAX);
 }
 
 /* --- Lookup --- */
@@ -344,7 +395,17 @@ static enum status insert_item(struct shard *shard, struct partition *partition,
 	}
 	partition_slot_publish(partition, item, NULL);
 	count_expiring(shard, item, NULL);
+	grow_by_insert(shard);
 	return STATUS_OK;
+}
+
+/* The next write of the batch overwrites its slot a few hundred cycles from now. */
+static void prefetch_next_slot(const struct shard *shard, const struct shard_batch *batch, uint32_t i)
+{
+	const struct item *next = i + 1 < batch->count ? batch->items[i + 1] : NULL;
+
+	if (next)
+		partition_slot_prefetch(shard->by_number[next->partition], next->slot);
 }
 
 enum status shard_put(struct shard *shard, struct shard_batch *batch, uint32_t i, struct item *item)
@@ -353,6 +414,7 @@ enum status shard_put(struct shard *shard, struct shard_batch *batch, uint32_t i
 	struct item *old = current_item(shard, batch, i);
 	enum status status = STATUS_OK;
 
+	prefetch_next_slot(shard, batch, i);
 	item->version = partition_version_next(partition);
 	if (old)
 		replace_item(shard, partition, batch->keys[i].digest, item, old);
@@ -412,7 +474,7 @@ static bool relocate(struct shard *shard, struct item *item)
 	if (!copy)
 		return false;
 	memcpy(copy, item, size);
-	index_replace(shard->index, key_digest(shard->secret, item_key(item), item->key_size), item, copy);
+	index_replace(shard->index, digest_of(shard, item), item, copy);
 	partition_slot_publish(shard->by_number[item->partition], copy, item);
 	retire_item(shard, item);
 	counter_add(&shard->relocated, 1);
@@ -440,7 +502,7 @@ uint32_t shard_background(struct shard *shard, uint64_t now_ms, uint32_t work_ma
 
 	shard->now_ms = now_ms;
 	work = reclaim_poll(shard->reclaim, reclaim_max);
-	work += index_background(shard->index, work_max);
+	work += grow(shard, work_max);
 	work += sweep_expired(shard, work_max);
 	work += evict_ahead(shard, work_max);
 	work += compact(shard);
@@ -449,7 +511,9 @@ uint32_t shard_background(struct shard *shard, uint64_t now_ms, uint32_t work_ma
 
 bool shard_housekeeping(struct shard *shard)
 {
-	return index_housekeeping(shard->index);
+	bool prefaulted = slot_space_prefault(&shard->slots);
+
+	return index_housekeeping(shard->index) || prefaulted;
 }
 
 void shard_stats(const struct shard *shard, struct shard_stats *stats)

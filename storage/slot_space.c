@@ -8,6 +8,9 @@
 #define HUGE_PAGE_SIZE ((size_t)2 << 20)
 #define PAGE_SIZE ((size_t)4 << 10)
 
+/* Chunks kept resident ahead of the owner: a huge page full. */
+#define CHUNKS_AHEAD (HUGE_PAGE_SIZE / (SLOT_CHUNK_SLOTS * sizeof(uintptr_t)))
+
 static size_t round_up(size_t size, size_t unit)
 {
 	return (size + unit - 1) / unit * unit;
@@ -33,6 +36,7 @@ int slot_space_init(struct slot_space *space, uint64_t slot_max, uint32_t partit
 	space->slots = (uintptr_t *)round_up((uintptr_t)mapping + directories_size, HUGE_PAGE_SIZE);
 	space->chunk_max = (uint32_t)chunk_max;
 	madvise(space->slots, slots_size, MADV_HUGEPAGE);
+	slot_space_prefault(space);
 	return 0;
 }
 
@@ -50,7 +54,33 @@ uintptr_t **slot_space_directory(const struct slot_space *space, uint32_t index)
 
 uintptr_t *slot_space_take_chunk(struct slot_space *space)
 {
-	if (space->chunk_count == space->chunk_max)
+	uint32_t chunk = space->chunk_count;
+
+	if (chunk == space->chunk_max)
 		return NULL;
-	return space->slots + (size_t)space->chunk_count++ * SLOT_CHUNK_SLOTS;
+	__atomic_store_n(&space->chunk_count, chunk + 1, __ATOMIC_RELAXED);
+	return space->slots + (size_t)chunk * SLOT_CHUNK_SLOTS;
+}
+
+/* Writes to a page without changing it: the owner may be writing there. */
+static void touch_chunk(struct slot_space *space, uint32_t chunk)
+{
+	uintptr_t *slots = space->slots + (size_t)chunk * SLOT_CHUNK_SLOTS;
+
+	for (size_t i = 0; i < SLOT_CHUNK_SLOTS; i += PAGE_SIZE / sizeof(*slots))
+		__atomic_fetch_or(&slots[i], 0, __ATOMIC_RELAXED);
+}
+
+bool slot_space_prefault(struct slot_space *space)
+{
+	uint64_t wanted = __atomic_load_n(&space->chunk_count, __ATOMIC_RELAXED) + CHUNKS_AHEAD;
+	bool touched = false;
+
+	if (wanted > space->chunk_max)
+		wanted = space->chunk_max;
+	for (; space->chunk_resident < wanted; space->chunk_resident++) {
+		touch_chunk(space, space->chunk_resident);
+		touched = true;
+	}
+	return touched;
 }

@@ -3,6 +3,7 @@
 #ifndef STORAGE_SLOT_SPACE_H
 #define STORAGE_SLOT_SPACE_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -13,17 +14,20 @@
 #define SLOT_CHUNK_SLOTS (1u << SLOT_CHUNK_BITS)
 
 /* Address space for every chunk a shard can ever need and for each partition's directory of chunks. It is reserved at creation;
- * the kernel makes a page resident when it is first written, so taking a chunk is an addition.
+ * taking a chunk is an addition. The kernel makes pages resident when they are first written, which the housekeeper
+ * does ahead of the owner.
  *
- * Thread safety: owner core only. The slots themselves are read by anyone: they stay mapped until slot_space_fini().
+ * Thread safety: owner core only, but for slot_space_prefault(). The slots themselves are read by anyone: they stay
+ * mapped until slot_space_fini().
  */
 struct slot_space {
 	uint8_t *mapping;
 	size_t mapping_size;   /* bytes */
 	size_t directory_size; /* bytes, of one partition */
 	uintptr_t *slots;
-	uint32_t chunk_count; /* handed out */
+	uint32_t chunk_count; /* handed out: written by the owner, naturally atomic */
 	uint32_t chunk_max;
+	uint32_t chunk_resident; /* the first so many are (housekeeper) */
 };
 
 /* Reserves room for 'slot_max' slots spread in any way over 'partition_count' partitions. 0 or -ENOMEM. */
@@ -36,5 +40,10 @@ uintptr_t **slot_space_directory(const struct slot_space *space, uint32_t index)
 
 /* The next chunk, all slots zero; NULL when the reservation is used up. */
 uintptr_t *slot_space_take_chunk(struct slot_space *space);
+
+/* Makes the chunks resident that will be taken next (housekeeper: one thread, while the owner works). Returns whether there was
+ * anything to do.
+ */
+bool slot_space_prefault(struct slot_space *space);
 
 #endif
