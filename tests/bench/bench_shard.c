@@ -1,0 +1,295 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* What a shard's operations cost: cycles per GET and SET, the slowest operation during growth, resident bytes per item.
+ *
+ * usage: bench_shard [KEYS] [--huge]      16-byte keys, 32-byte values, uniform; default 1,000,000 keys
+ *
+ * Cycles are the median over batches of what one batch took, divided by its operations; rdtsc around the batch. 'lookup' is
+ * shard_lookup() alone, 'GET' adds the digest, the mark for eviction and a copy of the value, 'SET' is everything
+ * from digest to publication, its share of freeing what it replaced included. Grace periods pass after each batch.
+ */
+#include <rte_cycles.h>
+#include <rte_eal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+#include <urcu-qsbr.h>
+
+#include "storage/item_memory.h"
+#include "storage/shard.h"
+
+#define VALUE_SIZE 32u
+#define KEY_SIZE 16u
+#define PARTITIONS 64u
+#define ROUNDS 20000u
+#define WORK_MAX 64u
+
+struct bench {
+	struct key_secret secret;
+	struct grace_period period;
+	struct item_memory *memory;
+	struct shard *shard;
+	uint64_t key_count;
+	uint64_t random;
+	uint8_t keys[SHARD_BATCH_MAX][KEY_SIZE];
+	uint8_t reply[SHARD_BATCH_MAX][VALUE_SIZE];
+	struct shard_batch batch;
+	uint64_t cycles_slowest;     /* of one operation */
+	uint64_t cycles_slice;       /* of one background slice */
+	uint64_t cycles_slice_total;
+};
+
+static uint64_t next_random(uint64_t *state)
+{
+	uint64_t z = *state += UINT64_C(0x9e3779b97f4a7c15);
+
+	z = (z ^ (z >> 30)) * UINT64_C(0xbf58476d1ce4e5b9);
+	z = (z ^ (z >> 27)) * UINT64_C(0x94d049bb133111eb);
+	return z ^ (z >> 31);
+}
+
+static size_t resident_bytes(void)
+{
+	unsigned long total, resident;
+	FILE *file = fopen("/proc/self/statm", "r");
+
+	if (!file || fscanf(file, "%lu %lu", &total, &resident) != 2)
+		abort();
+	fclose(file);
+	return resident * (size_t)sysconf(_SC_PAGESIZE);
+}
+
+static void write_key(uint8_t *key, uint64_t number)
+{
+	memcpy(key, &number, sizeof(number));
+	memcpy(key + sizeof(number), "godwit..", sizeof(number));
+}
+
+static void turn(struct bench *bench)
+{
+	uint64_t cycles = rte_rdtsc();
+
+	shard_background(bench->shard, 1, WORK_MAX);
+	cycles = rte_rdtsc() - cycles;
+	bench->cycles_slice_total += cycles;
+	if (cycles > bench->cycles_slice)
+		bench->cycles_slice = cycles;
+	rcu_quiescent_state();
+	bench->period.started++;
+	bench->period.completed = bench->period.started;
+}
+
+static void choose_keys(struct bench *bench, uint32_t count, bool random, uint64_t first)
+{
+	for (uint32_t i = 0; i < count; i++)
+		write_key(bench->keys[i],
+			  random ? next_random(&bench->random) % bench->key_count : first + i);
+	bench->batch.count = count;
+}
+
+static void digest_keys(struct bench *bench)
+{
+	for (uint32_t i = 0; i < bench->batch.count; i++) {
+		struct key_ref *key = &bench->batch.keys[i];
+
+		key->bytes = bench->keys[i];
+		key->size = KEY_SIZE;
+		key->partition = bench->keys[i][0] % PARTITIONS;
+		key->digest = key_digest(&bench->secret, key->bytes, KEY_SIZE);
+	}
+}
+
+static void get_batch(struct bench *bench)
+{
+	digest_keys(bench);
+	shard_lookup(bench->shard, &bench->batch);
+	for (uint32_t i = 0; i < bench->batch.count; i++) {
+		struct item *item = bench->batch.items[i];
+
+		if (!item)
+			abort();
+		shard_mark_visited(item);
+		memcpy(bench->reply[i], item_value(item), VALUE_SIZE);
+	}
+}
+
+static void set_one(struct bench *bench, uint32_t i)
+{
+	struct item *item = shard_item_create(bench->shard, &bench->batch.keys[i], VALUE_SIZE);
+
+	if (!item)
+		abort();
+	memset(item_value_unpublished(item), (int)i, VALUE_SIZE);
+	if (shard_put(bench->shard, &bench->batch, i, item) != STATUS_OK)
+		abort();
+}
+
+static void set_batch(struct bench *bench)
+{
+	digest_keys(bench);
+	shard_lookup(bench->shard, &bench->batch);
+	for (uint32_t i = 0; i < bench->batch.count; i++)
+		set_one(bench, i);
+}
+
+static void lookup_batch(struct bench *bench)
+{
+	shard_lookup(bench->shard, &bench->batch);
+}
+
+static int compare_cycles(const void *a, const void *b)
+{
+	uint64_t x = *(const uint64_t *)a;
+	uint64_t y = *(const uint64_t *)b;
+
+	return (x > y) - (x < y);
+}
+
+static void measure(struct bench *bench, const char *what, uint32_t count, void (*run)(struct bench *))
+{
+	uint64_t *cycles = calloc(ROUNDS, sizeof(*cycles));
+	uint64_t background = bench->cycles_slice_total;
+
+	if (!cycles)
+		abort();
+	for (uint32_t round = 0; round < ROUNDS; round++) {
+		uint64_t start;
+
+		choose_keys(bench, count, true, 0);
+		digest_keys(bench);
+		start = rte_rdtsc();
+		run(bench);
+		cycles[round] = rte_rdtsc() - start;
+		turn(bench);
+	}
+	background = (bench->cycles_slice_total - background) / ROUNDS / count;
+	qsort(cycles, ROUNDS, sizeof(*cycles), compare_cycles);
+	printf("%-22s x%-3u %6lu cycles median %6lu p10, background %lu\n", what, count,
+	       cycles[ROUNDS / 2] / count, cycles[ROUNDS / 10] / count, background);
+	free(cycles);
+}
+
+/* Inserts all keys from a small table on, timing each operation. */
+static void fill(struct bench *bench)
+{
+	uint64_t total = 0;
+	uint64_t fill_start = rte_rdtsc();
+	uint64_t housekeeping = 0;
+
+	bench->cycles_slice_total = 0;
+	for (uint64_t first = 0; first < bench->key_count; first += SHARD_BATCH_MAX) {
+		uint64_t left = bench->key_count - first;
+		uint64_t start;
+
+		choose_keys(bench, left < SHARD_BATCH_MAX ? (uint32_t)left : SHARD_BATCH_MAX, false, first);
+		start = rte_rdtsc();
+		digest_keys(bench);
+		shard_lookup(bench->shard, &bench->batch);
+		total += rte_rdtsc() - start;
+		for (uint32_t i = 0; i < bench->batch.count; i++) {
+			uint64_t one;
+
+			start = rte_rdtsc();
+			set_one(bench, i);
+			one = rte_rdtsc() - start;
+			total += one;
+			if (one > bench->cycles_slowest)
+				bench->cycles_slowest = one;
+		}
+		turn(bench);
+		start = rte_rdtsc();
+		shard_housekeeping(bench->shard);
+		housekeeping += rte_rdtsc() - start;
+	}
+	fill_start = rte_rdtsc() - fill_start;
+	printf("%-22s x%-3u %6lu cycles mean, background %lu, housekeeping %lu\n", "SET new, growing",
+	       SHARD_BATCH_MAX, total / bench->key_count, bench->cycles_slice_total / bench->key_count,
+	       housekeeping / bench->key_count);
+}
+
+static void report_growth(const struct bench *bench)
+{
+	double us = 1e6 / (double)rte_get_tsc_hz();
+	struct shard_stats stats;
+
+	shard_stats(bench->shard, &stats);
+	printf("growth: %lu times, %lu entries moved, slowest operation %.1f us, slowest slice %.1f us\n",
+	       stats.index_grown, stats.index_moved, (double)bench->cycles_slowest * us,
+	       (double)bench->cycles_slice * us);
+}
+
+static void report_memory(const struct bench *bench, size_t before)
+{
+	struct shard_stats stats;
+	double items;
+	double resident = (double)(resident_bytes() - before);
+
+	shard_stats(bench->shard, &stats);
+	items = (double)stats.items;
+	printf("resident: %.1f bytes per item over key and value (item header and rounding %.1f, slot 8.0, index %.1f)\n",
+	       resident / items - KEY_SIZE - VALUE_SIZE,
+	       (double)stats.pool.slabs * ITEM_SLAB_SIZE / items - KEY_SIZE - VALUE_SIZE,
+	       resident / items - 8 - (double)stats.pool.slabs * ITEM_SLAB_SIZE / items);
+	printf("index: capacity %lu, %.0f %% full, growing: %s\n", stats.index_capacity,
+	       100 * items / (double)stats.index_capacity, stats.is_growing ? "yes" : "no");
+}
+
+static void open_bench(struct bench *bench, bool huge)
+{
+	struct item_memory_options memory_options = { .limit_bytes = bench->key_count * 100 + (64 << 20),
+						      .huge_pages = huge };
+	struct shard_options options = {
+		.name = "bench",
+		.worker_count = 1,
+		.partition_count = PARTITIONS,
+		.period = &bench->period,
+		.secret = &bench->secret,
+	};
+
+	for (uint32_t i = 0; i < KEY_SECRET_SIZE; i++)
+		bench->secret.bytes[i] = (uint8_t)next_random(&bench->random);
+	if (item_memory_create(&bench->memory, &memory_options) != 0)
+		abort();
+	options.memory = bench->memory;
+	if (shard_create(&bench->shard, &options) != 0)
+		abort();
+}
+
+static void start_eal(void)
+{
+	static char *argv[] = { "bench", "--no-huge", "-m", "64", "--no-pci", "--no-telemetry", "-l", "0",
+				"--no-shconf", "--log-level", "3", "--file-prefix", "bench-shard", NULL };
+
+	if (rte_eal_init((int)(sizeof(argv) / sizeof(argv[0])) - 1, argv) < 0)
+		abort();
+	rcu_register_thread();
+}
+
+int main(int argc, char **argv)
+{
+	static struct bench bench;
+	size_t before;
+
+	bench.random = 1;
+	bench.key_count = argc > 1 ? strtoull(argv[1], NULL, 10) : 1000000;
+	start_eal();
+	before = resident_bytes();
+	open_bench(&bench, argc > 2 && strcmp(argv[2], "--huge") == 0);
+	printf("%lu keys\n", bench.key_count);
+	fill(&bench);
+	report_growth(&bench);
+	for (uint32_t i = 0; i < 100000; i++)
+		turn(&bench);
+	shard_housekeeping(bench.shard);
+	report_memory(&bench, before);
+	measure(&bench, "lookup", 32, lookup_batch);
+	measure(&bench, "lookup", 1, lookup_batch);
+	measure(&bench, "GET", 32, get_batch);
+	measure(&bench, "GET", 1, get_batch);
+	measure(&bench, "SET overwrite", 32, set_batch);
+	measure(&bench, "SET overwrite", 1, set_batch);
+	shard_destroy(bench.shard);
+	item_memory_destroy(bench.memory);
+	rcu_unregister_thread();
+	return 0;
+}
