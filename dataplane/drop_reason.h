@@ -17,12 +17,12 @@
 	X(FOREIGN_ETHERTYPE, foreign_ethertype, "neither IPv4 nor ARP")                            \
 	X(ARP_BAD, arp_bad, "ARP for other media, or neither request nor reply")                   \
 	X(ARP_FOREIGN_ADDRESS, arp_foreign_address, "ARP about another host's address")            \
-	X(IPV4_BAD_HEADER, ipv4_bad_header, "not IPv4 version 4, or a header under 20 bytes") \
+	X(IPV4_BAD_HEADER, ipv4_bad_header, "not IPv4 version 4, or a header under 20 bytes")      \
 	X(IPV4_OPTIONS, ipv4_options, "IPv4 header with options")                                  \
-	X(IPV4_BAD_LENGTH, ipv4_bad_length, "IPv4 length over the frame or under its header") \
+	X(IPV4_BAD_LENGTH, ipv4_bad_length, "IPv4 length over the frame or under its header")      \
 	X(IPV4_BAD_CHECKSUM, ipv4_bad_checksum, "IPv4 header checksum is wrong")                   \
 	X(FOREIGN_ADDRESS, foreign_address, "IPv4 destination is not this node")                   \
-	X(IPV4_BAD_SOURCE, ipv4_bad_source, "IPv4 source is no host or this node itself") \
+	X(IPV4_BAD_SOURCE, ipv4_bad_source, "IPv4 source is no host or this node itself")          \
 	X(IPV4_FRAGMENT, ipv4_fragment, "a fragment; datagrams must fit the MTU")                  \
 	X(FOREIGN_PROTOCOL, foreign_protocol, "neither UDP nor ICMP")                              \
 	X(ICMP_SHORT, icmp_short, "ICMP message under 8 bytes")                                    \
@@ -39,7 +39,7 @@
 	X(WIRE_BAD_OP_COUNT, wire_bad_op_count, "operations announced in a kind that has none")    \
 	X(WIRE_UNEXPECTED_KIND, wire_unexpected_kind, "a kind that nobody sends to a node")        \
 	X(NEED_HELLO_LIMITED, need_hello_limited, "no valid session, NEED_HELLO used up")          \
-	X(SESSION_TABLE_FULL, session_table_full, "a HELLO while all sessions are in use") \
+	X(SESSION_TABLE_FULL, session_table_full, "a HELLO while all sessions are in use")         \
 	X(REPLAY_IN_PROGRESS, replay_in_progress, "a copy of a write that is being executed now")  \
 	X(REPLAY_FORGOTTEN, replay_forgotten, "a copy of a write whose reply is no longer kept")   \
 	X(REPLAY_OLD, replay_old, "a write older than its session's replay window")                \

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* The counter table: every counter has one name that is good for a metrics page, and a help text. */
+/* The counter table: every counter has one name that is good for a metrics page, and a help text.
+ */
 #include <ctype.h>
 #include <string.h>
 

@@ -45,7 +45,9 @@ static bool wait_for_link(const struct port *a, const struct port *b)
 	return port_link_is_up(a) && port_link_is_up(b);
 }
 
-/* Sends one frame of 'size' bytes of 'fill' and checks that it arrives whole on the same queue of the other side. */
+/* Sends one frame of 'size' bytes of 'fill' and checks that it arrives whole on the same queue of
+ * the other side.
+ */
 static void check_frame_crosses(struct port *from, struct port *to, uint16_t queue, uint16_t size,
 				uint8_t fill)
 {
