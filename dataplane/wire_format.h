@@ -155,6 +155,11 @@ enum wire_status {
  * client asks the refused operations again under a new sequence; so neither a late duplicate nor a new question executes a write twice.
  */
 
+/* A client sends a request again, with the same sequence, no later than this after the first time: as long as a node keeps an idle
+ * session's window at least.
+ */
+#define WIRE_RETRANSMIT_MS_MAX 25000u
+
 /* FORWARD body, between nodes only: 0 client_ipv4 u32 | 4 client_port u16 | 6 hop_count u8 | 7 reserved u8 | 8 the client's datagram */
 #define WIRE_FORWARD_BODY_SIZE 8u
 

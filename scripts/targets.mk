@@ -26,6 +26,9 @@ check: ## what must hold before a commit: the tests, a clang build, units under 
 unit: $(UNIT_BIN) ## build and run the unit tests
 	scripts/run-units $(UNIT_BIN)
 
+# The client's tests share a server.
+$(filter $(BUILD)/tests/unit/client/%,$(UNIT_BIN)): $(BUILD)/obj/tests/unit/client/fake_server.o
+
 check-includes: ## fail on an include against the one direction of layers
 	@scripts/check-includes
 

@@ -13,6 +13,8 @@
 #define IN_FLIGHT_MAX 256u
 #define PENDING_MAX_DEFAULT 65536u
 #define SOCKET_BUFFER_BYTES_DEFAULT (4u << 20)
+static_assert(GODWIT_TIMEOUT_MS_MAX <= WIRE_RETRANSMIT_MS_MAX,
+	      "nothing is sent again later than a node expects");
 /* Bursts received in one round, so that a flood cannot keep a caller from its own work. */
 #define RECEIVE_ROUNDS_MAX 64u
 /* When the kernel takes no more datagrams, try again after this time. */
@@ -29,12 +31,14 @@ static bool apply_options(struct godwit *client, const struct godwit_options *op
 {
 	client->timeout_us = or_default(options->timeout_ms, TIMEOUT_MS_DEFAULT) * UINT64_C(1000);
 	client->connect_timeout_us =
-		or_default(options->connect_timeout_ms, CONNECT_TIMEOUT_MS_DEFAULT) * UINT64_C(1000);
+		or_default(options->connect_timeout_ms, CONNECT_TIMEOUT_MS_DEFAULT) *
+		UINT64_C(1000);
 	client->retry_interval_us =
 		or_default(options->retry_interval_ms, RETRY_INTERVAL_MS_DEFAULT) * UINT64_C(1000);
 	client->in_flight_max = or_default(options->in_flight_max, IN_FLIGHT_MAX_DEFAULT);
 	client->pending_max = or_default(options->pending_max, PENDING_MAX_DEFAULT);
-	return client->in_flight_max <= IN_FLIGHT_MAX;
+	return client->in_flight_max <= IN_FLIGHT_MAX &&
+	       options->timeout_ms <= GODWIT_TIMEOUT_MS_MAX;
 }
 
 static struct godwit *create(const struct client_world *world)
@@ -52,20 +56,22 @@ static struct godwit *create(const struct client_world *world)
 	return client;
 }
 
-static enum godwit_status init(struct godwit *client, const char *seeds, const struct godwit_options *options)
+static enum godwit_status init(struct godwit *client, const char *seeds,
+			       const struct godwit_options *options)
 {
 	struct client_address local;
 
 	if (!apply_options(client, options))
 		return GODWIT_INVALID_ARGUMENT;
-	client->seed_count = (uint32_t)client_address_parse_list(seeds, GODWIT_PORT_DEFAULT, client->seeds,
-								 CLIENT_SEED_COUNT_MAX);
+	client->seed_count = (uint32_t)client_address_parse_list(
+		seeds, GODWIT_PORT_DEFAULT, client->seeds, CLIENT_SEED_COUNT_MAX);
 	if (client->seed_count == 0)
 		return GODWIT_INVALID_ARGUMENT;
 	if (options->local_address && !client_address_parse(options->local_address, 0, &local))
 		return GODWIT_INVALID_ARGUMENT;
-	return client_socket_open(&client->socket, options->local_address ? &local : NULL,
-				  or_default(options->socket_buffer_bytes, SOCKET_BUFFER_BYTES_DEFAULT));
+	return client_socket_open(
+		&client->socket, options->local_address ? &local : NULL,
+		or_default(options->socket_buffer_bytes, SOCKET_BUFFER_BYTES_DEFAULT));
 }
 
 static enum godwit_status connect_first(struct godwit *client)
@@ -74,14 +80,24 @@ static enum godwit_status connect_first(struct godwit *client)
 
 	while (client->map.partition_count == 0) {
 		if (client->now_us >= deadline_us)
-			return client->saw_foreign_version ? GODWIT_VERSION_UNKNOWN : GODWIT_NO_SERVER;
+			return client->saw_foreign_version ? GODWIT_VERSION_UNKNOWN
+							   : GODWIT_NO_SERVER;
 		client_wait(client, deadline_us);
 	}
 	return GODWIT_OK;
 }
 
+static enum godwit_status start(struct godwit *client, bool no_wait)
+{
+	client_now_us(client);
+	client_map_want(client, NULL, true);
+	client_map_tick(client); /* greets the seeds */
+	return no_wait ? GODWIT_OK : connect_first(client);
+}
+
 enum godwit_status client_open(struct godwit **opened, const char *seeds,
-			       const struct godwit_options *options, const struct client_world *world)
+			       const struct godwit_options *options,
+			       const struct client_world *world)
 {
 	struct godwit_options all = GODWIT_OPTIONS_INIT;
 	struct godwit *client;
@@ -91,26 +107,24 @@ enum godwit_status client_open(struct godwit **opened, const char *seeds,
 	if (!seeds || (options && options->struct_size < sizeof(options->struct_size)))
 		return GODWIT_INVALID_ARGUMENT;
 	if (options)
-		memcpy(&all, options, options->struct_size < sizeof(all) ? options->struct_size : sizeof(all));
+		memcpy(&all, options,
+		       options->struct_size < sizeof(all) ? options->struct_size : sizeof(all));
 	client = create(world);
 	if (!client)
 		return GODWIT_NO_MEMORY;
+	*opened = client; /* a test's world looks at it while it waits */
 	status = init(client, seeds, &all);
-	if (status == GODWIT_OK) {
-		client_now_us(client);
-		client_map_want(client, NULL, true);
-		client_map_tick(client); /* greets the seeds */
-		if (!all.no_wait)
-			status = connect_first(client);
-	}
-	if (status != GODWIT_OK)
+	if (status == GODWIT_OK)
+		status = start(client, all.no_wait);
+	if (status != GODWIT_OK) {
+		*opened = NULL;
 		godwit_close(client);
-	else
-		*opened = client;
+	}
 	return status;
 }
 
-enum godwit_status godwit_open(struct godwit **client, const char *seeds, const struct godwit_options *options)
+enum godwit_status godwit_open(struct godwit **client, const char *seeds,
+			       const struct godwit_options *options)
 {
 	struct client_world world;
 
@@ -169,7 +183,8 @@ enum godwit_status client_submit(struct godwit *client, const struct godwit_oper
 	operation->callback = callback;
 	operation->context = context;
 	operation->deadline_us = client->now_us + client->timeout_us;
-	TAILQ_INSERT_TAIL(&client->live, operation, live_link); /* one time-out for all: sorted by deadline */
+	TAILQ_INSERT_TAIL(&client->live, operation,
+			  live_link); /* one time-out for all: sorted by deadline */
 	client->pending++;
 	client->blocked += !callback;
 	client_route(client, operation);
@@ -178,7 +193,8 @@ enum godwit_status client_submit(struct godwit *client, const struct godwit_oper
 	return GODWIT_OK;
 }
 
-static void wait_for_route(struct godwit *client, struct client_operation *operation, uint64_t not_before_us)
+static void wait_for_route(struct godwit *client, struct client_operation *operation,
+			   uint64_t not_before_us)
 {
 	operation->is_unrouted = true;
 	operation->not_before_us = not_before_us;
@@ -195,11 +211,13 @@ void client_route(struct godwit *client, struct client_operation *operation)
 		client_session_enqueue(client, session, operation);
 	else /* the first map routes it; with a map only memory can be missing */
 		wait_for_route(client, operation,
-			       client->map.partition_count ? client->now_us + client->retry_interval_us
-							   : CLIENT_FOREVER);
+			       client->map.partition_count
+				       ? client->now_us + client->retry_interval_us
+				       : CLIENT_FOREVER);
 }
 
-void client_route_later(struct godwit *client, struct client_operation *operation, uint64_t not_before_us)
+void client_route_later(struct godwit *client, struct client_operation *operation,
+			uint64_t not_before_us)
 {
 	wait_for_route(client, operation, not_before_us);
 }
@@ -217,7 +235,8 @@ void client_detach(struct godwit *client, struct client_operation *operation)
 }
 
 /* Fills the result a blocking call waits for; its value is copied, because the datagram goes. */
-static void keep_result(struct godwit *client, struct godwit_result *kept, const struct godwit_result *result)
+static void keep_result(struct godwit *client, struct godwit_result *kept,
+			const struct godwit_result *result)
 {
 	struct client_value *value;
 
@@ -274,7 +293,8 @@ void client_complete_later(struct godwit *client, struct client_operation *opera
 /* What is known of an operation whose time is over. */
 static enum godwit_status status_at_deadline(const struct client_operation *operation)
 {
-	bool is_sent = operation->was_sent || (operation->request && operation->request->transmissions);
+	bool is_sent =
+		operation->was_sent || (operation->request && operation->request->transmissions);
 
 	if (is_in_doubt(operation))
 		return GODWIT_UNKNOWN;
@@ -297,7 +317,8 @@ static void expire(struct godwit *client)
 
 /* ---- datagrams ---- */
 
-void client_send(struct godwit *client, struct client_address address, const uint8_t *bytes, size_t size)
+void client_send(struct godwit *client, struct client_address address, const uint8_t *bytes,
+		 size_t size)
 {
 	struct client_datagram datagram = { address, bytes, size };
 
@@ -305,7 +326,8 @@ void client_send(struct godwit *client, struct client_address address, const uin
 		client->stats.datagrams_sent++;
 }
 
-static bool on_pong(struct godwit *client, struct client_address from, const struct wire_header *header)
+static bool on_pong(struct godwit *client, struct client_address from,
+		    const struct wire_header *header)
 {
 	struct client_ping *ping = &client->ping;
 
@@ -402,7 +424,7 @@ void client_flush(struct godwit *client)
 	struct client_session *session;
 
 	TAILQ_FOREACH(session, &client->active, active_link)
-		client_session_fill(client, session, false);
+	client_session_fill(client, session, false);
 	client_request_flush(client);
 }
 
@@ -438,7 +460,7 @@ static uint64_t next_due_us(const struct godwit *client)
 	if (!TAILQ_EMPTY(&client->outbox))
 		due_us = earlier(due_us, client->now_us + SEND_RETRY_US);
 	TAILQ_FOREACH(session, &client->active, active_link)
-		due_us = earlier(due_us, client_session_due_us(client, session));
+	due_us = earlier(due_us, client_session_due_us(client, session));
 	return due_us;
 }
 

@@ -64,7 +64,8 @@ struct godwit {
 
 /* godwit_open() in a world of the caller's. */
 enum godwit_status client_open(struct godwit **client, const char *seeds,
-			       const struct godwit_options *options, const struct client_world *world);
+			       const struct godwit_options *options,
+			       const struct client_world *world);
 
 /* Accepts an operation like godwit_submit(); without a callback 'context' is a struct godwit_result to be filled, and the operation
  * counts in client->blocked.
@@ -75,7 +76,8 @@ enum godwit_status client_submit(struct godwit *client, const struct godwit_oper
 /* Queues 'operation', which is in no queue and no request, where it is routed to; without a route it waits. */
 void client_route(struct godwit *client, struct client_operation *operation);
 /* The same, not before 'not_before_us'. */
-void client_route_later(struct godwit *client, struct client_operation *operation, uint64_t not_before_us);
+void client_route_later(struct godwit *client, struct client_operation *operation,
+			uint64_t not_before_us);
 
 /* Takes 'operation' out of the queue or request it is in. */
 void client_detach(struct godwit *client, struct client_operation *operation);
@@ -91,7 +93,8 @@ void client_complete_later(struct godwit *client, struct client_operation *opera
 			   enum godwit_status status);
 
 /* Sends a datagram that belongs to no request; it may be lost. */
-void client_send(struct godwit *client, struct client_address address, const uint8_t *bytes, size_t size);
+void client_send(struct godwit *client, struct client_address address, const uint8_t *bytes,
+		 size_t size);
 
 /* Sends what is queued, as far as the flight limits allow. */
 void client_flush(struct godwit *client);

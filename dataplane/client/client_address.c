@@ -49,7 +49,8 @@ bool client_address_parse(const char *text, uint16_t port_default, struct client
 	struct in_addr number;
 
 	address->port = port_default;
-	if (host_size == 0 || host_size >= sizeof(host) || (colon && !parse_port(colon + 1, &address->port)))
+	if (host_size == 0 || host_size >= sizeof(host) ||
+	    (colon && !parse_port(colon + 1, &address->port)))
 		return false;
 	memcpy(host, text, host_size);
 	host[host_size] = '\0';

@@ -22,7 +22,8 @@ static void wait_for_one(struct godwit *client)
 }
 
 /* GODWIT_BUSY, when asynchronous operations fill the handle, passes as soon as some of them are resolved. */
-static enum godwit_status submit_when_possible(struct godwit *client, const struct godwit_operation *operation,
+static enum godwit_status submit_when_possible(struct godwit *client,
+					       const struct godwit_operation *operation,
 					       struct godwit_result *result)
 {
 	enum godwit_status status;
@@ -34,8 +35,8 @@ static enum godwit_status submit_when_possible(struct godwit *client, const stru
 	return status;
 }
 
-static size_t run(struct godwit *client, describe_operation *describe, const void *source, size_t count,
-		  struct godwit_result *results)
+static size_t run(struct godwit *client, describe_operation *describe, const void *source,
+		  size_t count, struct godwit_result *results)
 {
 	size_t ok_count = 0;
 
@@ -71,8 +72,8 @@ static void describe_given(const void *source, size_t i, struct godwit_operation
 	*operation = ((const struct godwit_operation *)source)[i];
 }
 
-size_t godwit_execute(struct godwit *client, const struct godwit_operation *operations, size_t count,
-		      struct godwit_result *results)
+size_t godwit_execute(struct godwit *client, const struct godwit_operation *operations,
+		      size_t count, struct godwit_result *results)
 {
 	return run(client, describe_given, operations, count, results);
 }
@@ -110,8 +111,8 @@ static void describe_set(const void *source, size_t i, struct godwit_operation *
 	operation->ttl_ms = pairs->ttl_ms;
 }
 
-size_t godwit_set_many(struct godwit *client, const struct godwit_pair *pairs, size_t count, uint32_t ttl_ms,
-		       struct godwit_result *results)
+size_t godwit_set_many(struct godwit *client, const struct godwit_pair *pairs, size_t count,
+		       uint32_t ttl_ms, struct godwit_result *results)
 {
 	struct pairs source = { pairs, ttl_ms };
 
@@ -136,8 +137,9 @@ static struct godwit_operation on_key(enum godwit_opcode opcode, const void *key
 	return (struct godwit_operation){ .opcode = opcode, .key = key, .key_size = key_size };
 }
 
-static enum godwit_status store(struct godwit *client, struct godwit_operation operation, const void *value,
-				size_t value_size, uint32_t ttl_ms, struct godwit_result *result)
+static enum godwit_status store(struct godwit *client, struct godwit_operation operation,
+				const void *value, size_t value_size, uint32_t ttl_ms,
+				struct godwit_result *result)
 {
 	operation.value = value;
 	operation.value_size = value_size;
@@ -153,8 +155,8 @@ enum godwit_status godwit_get(struct godwit *client, const void *key, size_t key
 	return run_one(client, &operation, result);
 }
 
-enum godwit_status godwit_get_into(struct godwit *client, const void *key, size_t key_size, void *buffer,
-				   size_t buffer_size, struct godwit_result *result)
+enum godwit_status godwit_get_into(struct godwit *client, const void *key, size_t key_size,
+				   void *buffer, size_t buffer_size, struct godwit_result *result)
 {
 	struct godwit_result unwanted;
 
@@ -172,27 +174,33 @@ enum godwit_status godwit_get_into(struct godwit *client, const void *key, size_
 	return GODWIT_OK;
 }
 
-enum godwit_status godwit_set(struct godwit *client, const void *key, size_t key_size, const void *value,
-			      size_t value_size, uint32_t ttl_ms, struct godwit_result *result)
-{
-	return store(client, on_key(GODWIT_OP_SET, key, key_size), value, value_size, ttl_ms, result);
-}
-
-enum godwit_status godwit_add(struct godwit *client, const void *key, size_t key_size, const void *value,
-			      size_t value_size, uint32_t ttl_ms, struct godwit_result *result)
-{
-	return store(client, on_key(GODWIT_OP_ADD, key, key_size), value, value_size, ttl_ms, result);
-}
-
-enum godwit_status godwit_replace(struct godwit *client, const void *key, size_t key_size, const void *value,
-				  size_t value_size, uint32_t ttl_ms, struct godwit_result *result)
-{
-	return store(client, on_key(GODWIT_OP_REPLACE, key, key_size), value, value_size, ttl_ms, result);
-}
-
-enum godwit_status godwit_cas(struct godwit *client, const void *key, size_t key_size, uint64_t version,
+enum godwit_status godwit_set(struct godwit *client, const void *key, size_t key_size,
 			      const void *value, size_t value_size, uint32_t ttl_ms,
 			      struct godwit_result *result)
+{
+	return store(client, on_key(GODWIT_OP_SET, key, key_size), value, value_size, ttl_ms,
+		     result);
+}
+
+enum godwit_status godwit_add(struct godwit *client, const void *key, size_t key_size,
+			      const void *value, size_t value_size, uint32_t ttl_ms,
+			      struct godwit_result *result)
+{
+	return store(client, on_key(GODWIT_OP_ADD, key, key_size), value, value_size, ttl_ms,
+		     result);
+}
+
+enum godwit_status godwit_replace(struct godwit *client, const void *key, size_t key_size,
+				  const void *value, size_t value_size, uint32_t ttl_ms,
+				  struct godwit_result *result)
+{
+	return store(client, on_key(GODWIT_OP_REPLACE, key, key_size), value, value_size, ttl_ms,
+		     result);
+}
+
+enum godwit_status godwit_cas(struct godwit *client, const void *key, size_t key_size,
+			      uint64_t version, const void *value, size_t value_size,
+			      uint32_t ttl_ms, struct godwit_result *result)
 {
 	struct godwit_operation operation = on_key(GODWIT_OP_CAS, key, key_size);
 
@@ -200,8 +208,8 @@ enum godwit_status godwit_cas(struct godwit *client, const void *key, size_t key
 	return store(client, operation, value, value_size, ttl_ms, result);
 }
 
-enum godwit_status godwit_delete(struct godwit *client, const void *key, size_t key_size, uint64_t version,
-				 struct godwit_result *result)
+enum godwit_status godwit_delete(struct godwit *client, const void *key, size_t key_size,
+				 uint64_t version, struct godwit_result *result)
 {
 	struct godwit_operation operation = on_key(GODWIT_OP_DELETE, key, key_size);
 
@@ -209,8 +217,8 @@ enum godwit_status godwit_delete(struct godwit *client, const void *key, size_t 
 	return run_one(client, &operation, result);
 }
 
-enum godwit_status godwit_increment(struct godwit *client, const void *key, size_t key_size, int64_t delta,
-				    struct godwit_result *result)
+enum godwit_status godwit_increment(struct godwit *client, const void *key, size_t key_size,
+				    int64_t delta, struct godwit_result *result)
 {
 	struct godwit_operation operation = on_key(GODWIT_OP_INCREMENT, key, key_size);
 
@@ -231,15 +239,15 @@ enum godwit_status godwit_increment_initial(struct godwit *client, const void *k
 	return run_one(client, &operation, result);
 }
 
-enum godwit_status godwit_append(struct godwit *client, const void *key, size_t key_size, const void *value,
-				 size_t value_size, struct godwit_result *result)
+enum godwit_status godwit_append(struct godwit *client, const void *key, size_t key_size,
+				 const void *value, size_t value_size, struct godwit_result *result)
 {
-	return store(client, on_key(GODWIT_OP_APPEND, key, key_size), value, value_size, GODWIT_NO_TTL,
-		     result);
+	return store(client, on_key(GODWIT_OP_APPEND, key, key_size), value, value_size,
+		     GODWIT_NO_TTL, result);
 }
 
-enum godwit_status godwit_touch(struct godwit *client, const void *key, size_t key_size, uint32_t ttl_ms,
-				struct godwit_result *result)
+enum godwit_status godwit_touch(struct godwit *client, const void *key, size_t key_size,
+				uint32_t ttl_ms, struct godwit_result *result)
 {
 	return store(client, on_key(GODWIT_OP_TOUCH, key, key_size), NULL, 0, ttl_ms, result);
 }
@@ -247,7 +255,8 @@ enum godwit_status godwit_touch(struct godwit *client, const void *key, size_t k
 enum godwit_status godwit_get_and_touch(struct godwit *client, const void *key, size_t key_size,
 					uint32_t ttl_ms, struct godwit_result *result)
 {
-	return store(client, on_key(GODWIT_OP_GET_AND_TOUCH, key, key_size), NULL, 0, ttl_ms, result);
+	return store(client, on_key(GODWIT_OP_GET_AND_TOUCH, key, key_size), NULL, 0, ttl_ms,
+		     result);
 }
 
 enum godwit_status godwit_exists(struct godwit *client, const void *key, size_t key_size,

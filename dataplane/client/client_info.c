@@ -69,13 +69,18 @@ enum godwit_status godwit_info(const struct godwit *client, struct godwit_info *
 	return GODWIT_OK;
 }
 
-enum godwit_status godwit_node(const struct godwit *client, uint32_t index, struct godwit_node *node)
+enum godwit_status godwit_node(const struct godwit *client, uint32_t index,
+			       struct godwit_node *node)
 {
+	const struct wire_map_node *known;
+
 	*node = (struct godwit_node){ 0 };
 	if (index >= client->map.node_count)
 		return GODWIT_INVALID_ARGUMENT;
-	client_address_format(client->map.nodes[index].base, node->address, sizeof(node->address));
-	node->worker_count = client->map.nodes[index].worker_count;
+	known = &client->map.nodes[index];
+	client_address_format((struct client_address){ known->ipv4, known->base_port },
+			      node->address, sizeof(node->address));
+	node->worker_count = known->worker_count;
 	for (uint32_t p = 0; p < client->map.partition_count; p++)
 		node->partition_count += client->map.owners[p] == index;
 	return GODWIT_OK;

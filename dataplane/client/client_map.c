@@ -36,7 +36,7 @@ void client_map_notice(struct godwit *client, struct client_session *session, ui
 
 static void ask(struct godwit *client)
 {
-	uint8_t bytes[WIRE_HEADER_SIZE + WIRE_MAP_REQUEST_BODY_SIZE] = { 0 };
+	uint8_t bytes[WIRE_HEADER_SIZE + WIRE_MAP_REQUEST_BODY_SIZE];
 	struct client_map_fetch *fetch = &client->fetch;
 	struct wire_header header = { .kind = WIRE_MAP_REQUEST,
 				      .session_id = fetch->via->id,
@@ -47,7 +47,7 @@ static void ask(struct godwit *client)
 	fetch->sequence = fetch->via->next_sequence++;
 	header.sequence = fetch->sequence;
 	wire_header_write(bytes, &header);
-	wire_put_u16(bytes + WIRE_HEADER_SIZE, (uint16_t)fetch->next);
+	wire_map_request_write(bytes + WIRE_HEADER_SIZE, (uint16_t)fetch->next);
 	fetch->sent_us = client->now_us;
 	fetch->tries++;
 	client_send(client, fetch->via->address, bytes, sizeof(bytes));
@@ -140,60 +140,19 @@ uint64_t client_map_due_us(const struct godwit *client)
 
 /* ---- answers ---- */
 
-/* One MAP_REPLY, checked against its size; the lists are still bytes. */
-struct page {
-	uint32_t partition_count;
-	uint32_t first;
-	uint32_t owner_count;
-	uint32_t node_count;
-	const uint8_t *nodes;
-	const uint8_t *owners;
-};
-
-static bool page_read(const uint8_t *body, size_t body_size, struct page *page)
-{
-	if (body_size < WIRE_MAP_REPLY_BODY_SIZE)
-		return false;
-	page->partition_count = wire_get_u16(body);
-	page->first = wire_get_u16(body + 2);
-	page->owner_count = wire_get_u16(body + 4);
-	page->node_count = wire_get_u16(body + 6);
-	page->nodes = body + WIRE_MAP_REPLY_BODY_SIZE;
-	page->owners = page->nodes + (size_t)page->node_count * WIRE_MAP_NODE_SIZE;
-	return body_size == WIRE_MAP_REPLY_BODY_SIZE + (size_t)page->node_count * WIRE_MAP_NODE_SIZE +
-				    (size_t)page->owner_count * 2 &&
-	       page->partition_count > 0 && page->partition_count <= CLIENT_PARTITION_COUNT_MAX &&
-	       (page->partition_count & (page->partition_count - 1)) == 0 && page->owner_count > 0 &&
-	       page->first + page->owner_count <= page->partition_count;
-}
-
-static bool page_node(const struct page *page, uint32_t index, struct client_address from,
-		      struct client_node *node)
-{
-	const uint8_t *at = page->nodes + (size_t)index * WIRE_MAP_NODE_SIZE;
-
-	if (index >= page->node_count)
-		return false;
-	node->base = (struct client_address){ wire_get_u32(at), wire_get_u16(at + 4) };
-	node->worker_count = wire_get_u16(at + 6);
-	if (node->base.ipv4 == 0)
-		node->base.ipv4 = from.ipv4;
-	return node->base.port && node->worker_count &&
-	       node->base.port + node->worker_count - 1u <= UINT16_MAX;
-}
-
-/* The number of 'node' among the pages' nodes, added if it is new. */
-static uint16_t node_index(struct client_map *pages, const struct client_node *node)
+/* The number of 'node' among the nodes of all pages, added if it is new. */
+static uint16_t node_index(struct client_map *pages, struct wire_map_node node)
 {
 	uint32_t i = 0;
 
-	while (i < pages->node_count && !client_address_equal(pages->nodes[i].base, node->base))
+	while (i < pages->node_count &&
+	       (pages->nodes[i].ipv4 != node.ipv4 || pages->nodes[i].base_port != node.base_port))
 		i++;
 	if (i == CLIENT_NODE_COUNT_MAX)
 		return WIRE_MAP_NO_OWNER;
 	if (i == pages->node_count)
 		pages->node_count++;
-	pages->nodes[i] = *node;
+	pages->nodes[i] = node;
 	return (uint16_t)i;
 }
 
@@ -211,27 +170,15 @@ static bool pages_init(struct client_map *pages, uint32_t partition_count, uint3
 	return true;
 }
 
-static bool pages_add(struct client_map *pages, const struct page *page, struct client_address from)
+static void pages_add(struct client_map *pages, const struct wire_map_reply *page)
 {
-	for (uint32_t i = 0; i < page->node_count; i++) {
-		struct client_node node;
+	for (uint16_t i = 0; i < page->owner_count; i++) {
+		uint16_t owner = wire_map_reply_owner(page, i);
 
-		if (!page_node(page, i, from, &node))
-			return false;
-		node_index(pages, &node);
+		if (owner != WIRE_MAP_NO_OWNER)
+			owner = node_index(pages, wire_map_reply_node(page, owner));
+		pages->owners[page->first_partition + i] = owner;
 	}
-	for (uint32_t i = 0; i < page->owner_count; i++) {
-		uint16_t index = wire_get_u16(page->owners + (size_t)i * 2);
-		struct client_node node;
-
-		if (index != WIRE_MAP_NO_OWNER) {
-			if (!page_node(page, index, from, &node))
-				return false;
-			index = node_index(pages, &node);
-		}
-		pages->owners[page->first + i] = index;
-	}
-	return true;
 }
 
 /* ---- putting it to use ---- */
@@ -240,11 +187,13 @@ static bool find_routes(struct godwit *client, struct client_map *map)
 {
 	for (uint32_t p = 0; p < map->partition_count; p++) {
 		struct client_address address;
+		struct wire_map_node node;
 
 		if (map->owners[p] == WIRE_MAP_NO_OWNER)
 			continue;
-		address = map->nodes[map->owners[p]].base;
-		address.port = (uint16_t)(address.port + p % map->nodes[map->owners[p]].worker_count);
+		node = map->nodes[map->owners[p]];
+		address = (struct client_address){ node.ipv4, (uint16_t)(node.base_port +
+									 p % node.worker_count) };
 		map->routes[p] = client_session_find(client, address);
 		if (!map->routes[p])
 			return false;
@@ -260,10 +209,11 @@ static void reroute(struct godwit *client)
 	struct client_session *session;
 
 	TAILQ_FOREACH(operation, &client->unrouted, list_link)
-		operation->is_unrouted = false;
+	operation->is_unrouted = false;
 	TAILQ_CONCAT(&moved, &client->unrouted, list_link);
 	client->reroute_us = CLIENT_FOREVER;
-	TAILQ_FOREACH(session, &client->active, active_link) {
+	TAILQ_FOREACH(session, &client->active, active_link)
+	{
 		while ((operation = TAILQ_FIRST(&session->queue))) {
 			client_session_unqueue(session, operation);
 			TAILQ_INSERT_TAIL(&moved, operation, list_link);
@@ -321,10 +271,10 @@ bool client_map_on_reply(struct godwit *client, struct client_session *session,
 			 const struct wire_header *header, const uint8_t *body, size_t body_size)
 {
 	struct client_map_fetch *fetch = &client->fetch;
-	struct page page;
+	struct wire_map_reply page;
 
 	if (!client_map_is_asked(client, session, header) || header->session_id != session->id ||
-	    !page_read(body, body_size, &page) || page.first != fetch->next)
+	    !wire_map_reply_read(body, body_size, &page) || page.first_partition != fetch->next)
 		return false;
 	if (fetch->next && (fetch->pages.version != header->map_version ||
 			    fetch->pages.partition_count != page.partition_count)) {
@@ -337,9 +287,8 @@ bool client_map_on_reply(struct godwit *client, struct client_session *session,
 		if (!pages_init(&fetch->pages, page.partition_count, header->map_version))
 			return false;
 	}
-	if (!pages_add(&fetch->pages, &page, session->address))
-		return false;
-	fetch->next = page.first + page.owner_count;
+	pages_add(&fetch->pages, &page);
+	fetch->next += page.owner_count;
 	fetch->tries = 0;
 	if (fetch->next < page.partition_count)
 		ask(client);
@@ -350,7 +299,8 @@ bool client_map_on_reply(struct godwit *client, struct client_session *session,
 
 /* ---- routing ---- */
 
-struct client_session *client_map_route(struct godwit *client, const struct client_operation *operation)
+struct client_session *client_map_route(struct godwit *client,
+					const struct client_operation *operation)
 {
 	const struct client_map *map = &client->map;
 	struct client_session *session;
@@ -360,7 +310,8 @@ struct client_session *client_map_route(struct godwit *client, const struct clie
 		return client_session_find(client, operation->redirect);
 	if (map->partition_count == 0)
 		return NULL;
-	partition = wire_partition_of(client_operation_key(operation), operation->key_size, map->partition_count);
+	partition = wire_partition_of(client_operation_key(operation), operation->key_size,
+				      map->partition_count);
 	session = map->routes[partition];
 	return session ? session : map->home; /* without an owner anybody can say so */
 }

@@ -8,41 +8,37 @@
 
 #include "dataplane/client/client_address.h"
 #include "dataplane/wire_codec.h"
+#include "dataplane/wire_map.h"
+#include "storage/limits.h"
 
 struct godwit;
 struct client_operation;
 struct client_session;
 
-#define CLIENT_PARTITION_COUNT_MAX 4096u
-#define CLIENT_NODE_COUNT_MAX 4096u
-
-struct client_node {
-	struct client_address base;
-	uint16_t worker_count;
-};
+/* Every node owns a partition, or is not in the map. */
+#define CLIENT_NODE_COUNT_MAX PARTITION_COUNT_MAX
 
 struct client_map {
 	uint32_t version;
-	uint32_t partition_count;        /* 0 = no map yet */
+	uint32_t partition_count; /* 0 = no map yet */
 	uint32_t node_count;
-	struct client_node *nodes;       /* CLIENT_NODE_COUNT_MAX at most */
-	uint16_t *owners;                /* node of each partition, or WIRE_MAP_NO_OWNER */
-	struct client_session **routes;  /* session of each partition, NULL without an owner */
-	struct client_session *home;     /* who gave the map */
+	struct wire_map_node *nodes;    /* CLIENT_NODE_COUNT_MAX at most */
+	uint16_t *owners;               /* node of each partition, or WIRE_MAP_NO_OWNER */
+	struct client_session **routes; /* session of each partition, NULL without an owner */
+	struct client_session *home;    /* who gave the map */
 };
 
 /* The fetch of a newer map; at most one runs. */
 struct client_map_fetch {
 	bool is_wanted;
-	bool is_forced;              /* an older version is taken too: the cluster may have been started anew */
+	bool is_forced; /* an older version is taken too: the cluster may have been started anew */
 	struct client_session *prefer; /* who knows of a newer map, NULL = anybody */
-	struct client_session *via;  /* who is being asked; NULL = not running */
+	struct client_session *via;    /* who is being asked; NULL = not running */
 	uint32_t sequence;
 	uint64_t sent_us;
-	uint32_t tries;              /* of the present page */
-	uint64_t not_before_us;      /* the next fetch */
-	uint32_t version;            /* of the pages so far */
-	struct client_map pages;     /* what is known so far; partitions [0, next) */
+	uint32_t tries;          /* of the present page */
+	uint64_t not_before_us;  /* the next fetch */
+	struct client_map pages; /* what is known so far; partitions [0, next) */
 	uint32_t next;
 };
 
@@ -67,6 +63,7 @@ void client_map_tick(struct godwit *client);
 uint64_t client_map_due_us(const struct godwit *client);
 
 /* The session to send 'operation' to: where a server sent it, or by the map. NULL: no map, or no memory. */
-struct client_session *client_map_route(struct godwit *client, const struct client_operation *operation);
+struct client_session *client_map_route(struct godwit *client,
+					const struct client_operation *operation);
 
 #endif

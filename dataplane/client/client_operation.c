@@ -7,9 +7,11 @@
 
 #include "dataplane/wire_codec.h"
 
-static_assert((int)GODWIT_OP_GET == WIRE_GET && (int)GODWIT_OP_TTL == WIRE_TTL, "opcodes are the wire's");
+static_assert((int)GODWIT_OP_GET == WIRE_GET && (int)GODWIT_OP_TTL == WIRE_TTL,
+	      "opcodes are the wire's");
 static_assert((int)GODWIT_UNAVAILABLE == WIRE_UNAVAILABLE, "statuses are the wire's");
-static_assert(GODWIT_KEY_SIZE_MAX == WIRE_KEY_SIZE_MAX && GODWIT_TTL_NEVER == WIRE_TTL_NEVER, "limits are the wire's");
+static_assert(GODWIT_KEY_SIZE_MAX == WIRE_KEY_SIZE_MAX && GODWIT_TTL_NEVER == WIRE_TTL_NEVER,
+	      "limits are the wire's");
 
 /* What an opcode takes and gives. */
 enum trait {

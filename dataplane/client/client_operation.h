@@ -27,12 +27,12 @@ struct client_operation {
 	bool is_unrouted;               /* it waits for a route */
 	uint8_t opcode;
 	bool is_write;
-	bool is_alone;                /* to be sent in a datagram of its own */
-	bool was_sent;                /* in an earlier request that was given up */
-	enum godwit_status refusal;   /* why a server would not execute it; GODWIT_OK = none did */
+	bool is_alone;              /* to be sent in a datagram of its own */
+	bool was_sent;              /* in an earlier request that was given up */
+	enum godwit_status refusal; /* why a server would not execute it; GODWIT_OK = none did */
 	struct client_address redirect; /* where a server sent it to; port 0 = by the map */
 	uint32_t redirect_count;
-	uint64_t not_before_us;       /* in the list of those that wait for a route */
+	uint64_t not_before_us; /* in the list of those that wait for a route */
 	uint64_t deadline_us;
 	godwit_callback *callback;
 	void *context;
@@ -40,7 +40,7 @@ struct client_operation {
 	uint16_t key_size;
 	uint16_t key_offset;
 	uint32_t wire_size;
-	uint8_t wire[];               /* the request operation as it is sent */
+	uint8_t wire[]; /* the request operation as it is sent */
 };
 
 static inline const uint8_t *client_operation_key(const struct client_operation *operation)

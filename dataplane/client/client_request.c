@@ -16,7 +16,8 @@
 
 /* ---- building ---- */
 
-static bool fits_alone(const struct client_session *session, const struct client_operation *operation)
+static bool fits_alone(const struct client_session *session,
+		       const struct client_operation *operation)
 {
 	return WIRE_HEADER_SIZE + operation->wire_size <= session->datagram_size_max &&
 	       operation->value_size <= session->value_size_max;
@@ -36,13 +37,15 @@ static bool load_add(struct load *load, const struct client_session *session,
 	uint32_t size = load->size + operation->wire_size;
 	uint32_t reply_size = client_operation_reply_size_min(operation);
 	uint32_t reply_size_guess =
-		reply_size + (client_opcode_returns_value(operation->opcode) ? session->value_size_mean : 0);
+		reply_size +
+		(client_opcode_returns_value(operation->opcode) ? session->value_size_mean : 0);
 
 	reply_size += load->reply_size;
 	reply_size_guess += load->reply_size_guess;
-	if (load->count && (operation->is_alone || load->count == WIRE_OP_COUNT_MAX ||
-			    size > session->datagram_size_max || reply_size > session->datagram_size_max ||
-			    reply_size_guess > session->datagram_size_max))
+	if (load->count &&
+	    (operation->is_alone || load->count == WIRE_OP_COUNT_MAX ||
+	     size > session->datagram_size_max || reply_size > session->datagram_size_max ||
+	     reply_size_guess > session->datagram_size_max))
 		return false;
 	*load = (struct load){ load->count + 1, size, reply_size, reply_size_guess };
 	return true;
@@ -73,8 +76,10 @@ static struct client_request *create(struct client_session *session, const struc
 
 	if (!request)
 		return NULL;
-	*request = (struct client_request){ .session = session, .op_count = load->count,
-					    .live_count = load->count, .size = load->size };
+	*request = (struct client_request){ .session = session,
+					    .op_count = load->count,
+					    .live_count = load->count,
+					    .size = load->size };
 	request->operations = (struct client_operation **)(request + 1);
 	request->opcodes = (uint8_t *)(request->operations + load->count);
 	request->bytes = request->opcodes + load->count;
@@ -210,7 +215,8 @@ static bool is_misrouted(struct godwit *client, struct client_request *request)
 			continue;
 		if (request->transmissions && request->operations[i]->is_write)
 			return false;
-		is_misrouted |= client_map_route(client, request->operations[i]) != request->session;
+		is_misrouted |=
+			client_map_route(client, request->operations[i]) != request->session;
 	}
 	return is_misrouted;
 }
@@ -253,7 +259,8 @@ static void on_too_long(struct godwit *client, struct client_request *request)
 	if (request->live_count == 1) {
 		for (uint32_t i = 0; i < request->op_count; i++)
 			if (request->operations[i]) {
-				client_complete_later(client, request->operations[i], GODWIT_TOO_LARGE);
+				client_complete_later(client, request->operations[i],
+						      GODWIT_TOO_LARGE);
 				return;
 			}
 	}
@@ -271,7 +278,8 @@ static bool flush_burst(struct godwit *client)
 	size_t count = 0;
 	int sent;
 
-	TAILQ_FOREACH(request, &client->outbox, link) {
+	TAILQ_FOREACH(request, &client->outbox, link)
+	{
 		if (count == CLIENT_SOCKET_BURST)
 			break;
 		wire_put_u32(request->bytes + WIRE_AT_MAP_VERSION, client->map.version);
@@ -330,11 +338,12 @@ static bool is_sane_reply(const struct wire_reply_op *reply, uint8_t opcode)
 {
 	if (reply->opcode != opcode || reply->status >= WIRE_NEED_HELLO)
 		return false;
-	return reply->status != WIRE_OK || !client_opcode_returns_number(opcode) || reply->value_size == 8;
+	return reply->status != WIRE_OK || !client_opcode_returns_number(opcode) ||
+	       reply->value_size == 8;
 }
 
-static bool read_replies(const struct client_request *request, uint8_t op_count, const uint8_t *body,
-			 size_t body_size, struct wire_reply_op *replies)
+static bool read_replies(const struct client_request *request, uint8_t op_count,
+			 const uint8_t *body, size_t body_size, struct wire_reply_op *replies)
 {
 	const uint8_t *end = body + body_size;
 
@@ -353,7 +362,8 @@ static bool is_refused_whole(uint8_t op_count, const uint8_t *body, size_t body_
 {
 	struct wire_reply_op reply;
 
-	return op_count == 1 && wire_reply_op_read(body, body + body_size, &reply) == body + body_size &&
+	return op_count == 1 &&
+	       wire_reply_op_read(body, body + body_size, &reply) == body + body_size &&
 	       reply.opcode == 0 && reply.status == WIRE_BAD_REQUEST;
 }
 
@@ -370,7 +380,8 @@ static void redirect(struct godwit *client, struct client_operation *operation,
 	struct client_address owner = { 0, 0 };
 
 	if (reply->value_size >= WIRE_OWNER_SIZE)
-		owner = (struct client_address){ wire_get_u32(reply->value), wire_get_u16(reply->value + 4) };
+		owner = (struct client_address){ wire_get_u32(reply->value),
+						 wire_get_u16(reply->value + 4) };
 	client_map_want(client, NULL, false);
 	client->stats.redirects++;
 	if (owner.port == 0 || owner.ipv4 == 0 || client_address_equal(owner, from) ||
@@ -405,7 +416,8 @@ static void deliver(struct godwit *client, struct client_session *session,
 
 /* 'operation' is in no queue and no request; 'is_shared': other operations were in its datagram. */
 static void conclude(struct godwit *client, struct client_session *session,
-		     struct client_operation *operation, const struct wire_reply_op *reply, bool is_shared)
+		     struct client_operation *operation, const struct wire_reply_op *reply,
+		     bool is_shared)
 {
 	if (is_refusal(reply->status))
 		operation->refusal = (enum godwit_status)reply->status;
@@ -423,7 +435,8 @@ static void conclude(struct godwit *client, struct client_session *session,
 }
 
 /* Refused writes stay and are sent again; the others get what they were answered. */
-static void stay(struct godwit *client, struct client_request *request, const struct wire_reply_op *replies)
+static void stay(struct godwit *client, struct client_request *request,
+		 const struct wire_reply_op *replies)
 {
 	uint64_t wait_us = 0;
 
@@ -435,7 +448,8 @@ static void stay(struct godwit *client, struct client_request *request, const st
 
 			wait_us = asked_us > wait_us ? asked_us : wait_us;
 		} else if ((operation = take_operation(request, i))) {
-			conclude(client, request->session, operation, &replies[i], request->op_count > 1);
+			conclude(client, request->session, operation, &replies[i],
+				 request->op_count > 1);
 		}
 	}
 	take_out(client, request);
@@ -451,20 +465,23 @@ static void stay(struct godwit *client, struct client_request *request, const st
 	}
 }
 
-static void end(struct godwit *client, struct client_request *request, const struct wire_reply_op *replies)
+static void end(struct godwit *client, struct client_request *request,
+		const struct wire_reply_op *replies)
 {
 	take_out(client, request);
 	for (uint32_t i = 0; i < request->op_count; i++) {
 		struct client_operation *operation = take_operation(request, i);
 
 		if (operation)
-			conclude(client, request->session, operation, &replies[i], request->op_count > 1);
+			conclude(client, request->session, operation, &replies[i],
+				 request->op_count > 1);
 	}
 	destroy(request);
 }
 
 /* Every operation ends with 'status'. */
-static void end_all(struct godwit *client, struct client_request *request, enum godwit_status status)
+static void end_all(struct godwit *client, struct client_request *request,
+		    enum godwit_status status)
 {
 	take_out(client, request);
 	for (uint32_t i = 0; i < request->op_count; i++) {
@@ -498,7 +515,8 @@ bool client_request_resolve(struct godwit *client, struct client_request *reques
 
 void client_request_orphan(struct godwit *client, struct client_request *request, bool is_refused)
 {
-	bool surely_not_executed = request->transmissions == 0 || (is_refused && request->transmissions == 1);
+	bool surely_not_executed =
+		request->transmissions == 0 || (is_refused && request->transmissions == 1);
 	struct client_session *session = request->session;
 
 	take_out(client, request);

@@ -38,8 +38,8 @@ struct client_request {
 	uint64_t sent_us;       /* the last one */
 	uint64_t due_us;        /* WAITING, ORPHAN */
 	uint32_t op_count;
-	uint32_t live_count;    /* operations not yet resolved */
-	uint32_t size;          /* of 'bytes' */
+	uint32_t live_count;                  /* operations not yet resolved */
+	uint32_t size;                        /* of 'bytes' */
 	struct client_operation **operations; /* NULL for one that is resolved */
 	uint8_t *opcodes;
 	uint8_t *bytes;

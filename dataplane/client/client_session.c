@@ -5,6 +5,7 @@
 #include <stdlib.h>
 
 #include "dataplane/client/client.h"
+#include "dataplane/wire_hello.h"
 
 /* After this many unanswered proofs the challenge may be too old for the server: greet again. */
 #define PROOF_COUNT_MAX 4u
@@ -28,7 +29,8 @@ static uint32_t bucket_of(struct client_address address)
 	return mixed >> 24;
 }
 
-struct client_session *client_session_lookup(const struct godwit *client, struct client_address address)
+struct client_session *client_session_lookup(const struct godwit *client,
+					     struct client_address address)
 {
 	struct client_session *session = client->buckets[bucket_of(address)];
 
@@ -85,13 +87,12 @@ static void activate(struct godwit *client, struct client_session *session)
 
 static void send_hello(struct godwit *client, struct client_session *session)
 {
-	uint8_t bytes[WIRE_HEADER_SIZE + WIRE_HELLO_BODY_SIZE] = { 0 };
+	uint8_t bytes[WIRE_HEADER_SIZE + WIRE_HELLO_BODY_SIZE];
 	struct wire_header header = { .kind = WIRE_HELLO, .map_version = client->map.version };
+	struct wire_hello hello = { session->nonce, session->challenge };
 
 	wire_header_write(bytes, &header);
-	wire_put_u64(bytes + WIRE_HEADER_SIZE, session->nonce);
-	if (session->state == CLIENT_SESSION_PROVING)
-		wire_put_u64(bytes + WIRE_HEADER_SIZE + 8, session->challenge);
+	wire_hello_write(bytes + WIRE_HEADER_SIZE, &hello);
 	session->hello_sent_us = client->now_us;
 	session->hello_count++;
 	client_send(client, session->address, bytes, sizeof(bytes));
@@ -114,12 +115,15 @@ void client_session_start(struct godwit *client, struct client_session *session)
 	greet(client, session);
 }
 
-static bool open_session(struct godwit *client, struct client_session *session,
-			 const struct wire_header *header, const uint8_t *body)
+static uint32_t smaller(uint32_t a, uint32_t b)
 {
-	uint32_t window = wire_get_u32(body + 40);
-	uint64_t boot_id = wire_get_u64(body + 28);
-	bool is_restarted = session->boot_id && session->boot_id != boot_id;
+	return a < b ? a : b;
+}
+
+static bool open_session(struct godwit *client, struct client_session *session,
+			 const struct wire_header *header, const struct wire_hello_reply *grant)
+{
+	bool is_restarted = session->boot_id && session->boot_id != grant->boot_id;
 
 	if (!session->ring)
 		session->ring = calloc(CLIENT_SPAN_MAX, sizeof(session->ring[0]));
@@ -127,14 +131,11 @@ static bool open_session(struct godwit *client, struct client_session *session,
 		return false;
 	session->id = header->session_id;
 	session->token = header->token;
-	session->boot_id = boot_id;
-	session->worker_count = wire_get_u16(body + 18);
-	session->value_size_max = wire_get_u16(body + 22);
-	session->datagram_size_max = wire_get_u32(body + 24);
-	session->base_port = wire_get_u16(body + 36);
-	if (session->datagram_size_max > CLIENT_DATAGRAM_SIZE_MAX)
-		session->datagram_size_max = CLIENT_DATAGRAM_SIZE_MAX;
-	session->span_max = window / 2 < CLIENT_SPAN_MAX ? window / 2 : CLIENT_SPAN_MAX;
+	session->boot_id = grant->boot_id;
+	session->worker_count = grant->worker_count;
+	session->value_size_max = grant->value_size_max;
+	session->datagram_size_max = smaller(grant->datagram_size_max, CLIENT_DATAGRAM_SIZE_MAX);
+	session->span_max = smaller(grant->replay_window_size / 2, CLIENT_SPAN_MAX);
 	session->next_sequence = 1;
 	session->oldest_sequence = 1;
 	session->losses_in_row = 0;
@@ -146,31 +147,32 @@ static bool open_session(struct godwit *client, struct client_session *session,
 	return true;
 }
 
-static bool is_sane_grant(const struct wire_header *header, const uint8_t *body)
+static bool is_sane_grant(const struct wire_header *header, const struct wire_hello_reply *grant)
 {
-	return header->session_id != 0 && wire_get_u16(body + 18) > 0 &&
-	       wire_get_u32(body + 24) >= DATAGRAM_SIZE_MIN && wire_get_u32(body + 40) >= WINDOW_MIN;
+	return header->session_id != 0 && grant->worker_count > 0 &&
+	       grant->datagram_size_max >= DATAGRAM_SIZE_MIN &&
+	       grant->replay_window_size >= WINDOW_MIN;
 }
 
 bool client_session_on_hello_reply(struct godwit *client, struct client_session *session,
-				   const struct wire_header *header, const uint8_t *body, size_t body_size)
+				   const struct wire_header *header, const uint8_t *body,
+				   size_t body_size)
 {
 	bool is_proving = session->state == CLIENT_SESSION_PROVING;
-	uint64_t challenge;
+	struct wire_hello_reply reply;
 
-	if (body_size != WIRE_HELLO_BODY_SIZE || wire_get_u64(body) != session->nonce)
+	if (!wire_hello_reply_read(body, body_size, &reply) || reply.client_nonce != session->nonce)
 		return false;
 	if (!is_proving && session->state != CLIENT_SESSION_GREETING)
 		return false;
-	challenge = wire_get_u64(body + 8);
-	if (body[16] == WIRE_HELLO_GRANTED)
-		return is_proving && is_sane_grant(header, body) &&
-		       open_session(client, session, header, body);
-	if (body[16] != WIRE_HELLO_CHALLENGE || challenge == 0 ||
-	    (is_proving && challenge == session->challenge))
+	if (reply.stage == WIRE_HELLO_GRANTED)
+		return is_proving && is_sane_grant(header, &reply) &&
+		       open_session(client, session, header, &reply);
+	if (reply.stage != WIRE_HELLO_CHALLENGE || reply.challenge == 0 ||
+	    reply.challenge == session->challenge)
 		return false;
 	session->state = CLIENT_SESSION_PROVING;
-	session->challenge = challenge;
+	session->challenge = reply.challenge;
 	session->hello_count = 0;
 	send_hello(client, session);
 	return true;
@@ -248,7 +250,8 @@ static bool can_send(const struct godwit *client, const struct client_session *s
 {
 	return session->state == CLIENT_SESSION_OPEN && session->queue_count &&
 	       session->outstanding < client->in_flight_max &&
-	       session->next_sequence - session->oldest_sequence < session->span_max && !is_worn(session);
+	       session->next_sequence - session->oldest_sequence < session->span_max &&
+	       !is_worn(session);
 }
 
 void client_session_fill(struct godwit *client, struct client_session *session, bool only_full)
@@ -273,8 +276,8 @@ static struct client_request *find_request(const struct client_session *session,
 		request = session->ring[header->sequence % CLIENT_SPAN_MAX];
 	else
 		TAILQ_FOREACH(request, &session->orphans, link)
-			if (request->token == header->token && request->sequence == header->sequence)
-				break;
+	if (request->token == header->token && request->sequence == header->sequence)
+		break;
 	if (!request || request->sequence != header->sequence || request->transmissions == 0)
 		return NULL;
 	return request;
@@ -295,7 +298,8 @@ static void lose_session(struct godwit *client, struct client_session *session,
 }
 
 bool client_session_on_reply(struct godwit *client, struct client_session *session,
-			     const struct wire_header *header, const uint8_t *body, size_t body_size)
+			     const struct wire_header *header, const uint8_t *body,
+			     size_t body_size)
 {
 	struct client_request *request = find_request(session, header);
 
@@ -323,7 +327,8 @@ bool client_session_on_reply(struct godwit *client, struct client_session *sessi
 
 /* ---- time ---- */
 
-uint64_t client_session_patience_us(const struct godwit *client, const struct client_session *session)
+uint64_t client_session_patience_us(const struct godwit *client,
+				    const struct client_session *session)
 {
 	uint32_t doublings = session->losses_in_row;
 
@@ -338,7 +343,8 @@ static void tick_flight(struct godwit *client, struct client_session *session)
 	struct client_request *request;
 	bool is_lost = false;
 
-	while ((request = TAILQ_FIRST(&session->flight)) && client->now_us >= request->sent_us + patience_us) {
+	while ((request = TAILQ_FIRST(&session->flight)) &&
+	       client->now_us >= request->sent_us + patience_us) {
 		client_request_send_again(client, request);
 		is_lost = true;
 	}
@@ -362,7 +368,8 @@ static void tick_lists(struct godwit *client, struct client_session *session)
 static bool is_busy(const struct client_session *session)
 {
 	return session->queue_count || session->outstanding || !TAILQ_EMPTY(&session->orphans) ||
-	       session->state == CLIENT_SESSION_GREETING || session->state == CLIENT_SESSION_PROVING;
+	       session->state == CLIENT_SESSION_GREETING ||
+	       session->state == CLIENT_SESSION_PROVING;
 }
 
 void client_session_tick(struct godwit *client, struct client_session *session)
@@ -371,7 +378,8 @@ void client_session_tick(struct godwit *client, struct client_session *session)
 		tick_handshake(client, session);
 	tick_flight(client, session);
 	tick_lists(client, session);
-	if (session->state == CLIENT_SESSION_OPEN && is_worn(session) && session->outstanding == 0) {
+	if (session->state == CLIENT_SESSION_OPEN && is_worn(session) &&
+	    session->outstanding == 0) {
 		session->state = CLIENT_SESSION_IDLE;
 		if (session->queue_count)
 			client_session_start(client, session);
@@ -397,7 +405,8 @@ uint64_t client_session_due_us(const struct godwit *client, const struct client_
 	if (session->state == CLIENT_SESSION_GREETING || session->state == CLIENT_SESSION_PROVING)
 		due_us = hello_due_us(client, session);
 	if ((request = TAILQ_FIRST(&session->flight)))
-		due_us = earlier(due_us, request->sent_us + client_session_patience_us(client, session));
+		due_us = earlier(due_us,
+				 request->sent_us + client_session_patience_us(client, session));
 	if ((request = TAILQ_FIRST(&session->waiting)))
 		due_us = earlier(due_us, request->due_us);
 	if ((request = TAILQ_FIRST(&session->orphans)))

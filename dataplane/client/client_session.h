@@ -54,7 +54,6 @@ struct client_session {
 	uint32_t datagram_size_max;
 	uint32_t value_size_max;
 	uint32_t span_max;
-	uint16_t base_port;
 	uint16_t worker_count;
 
 	struct client_operation_list queue; /* not yet in a datagram */
@@ -69,13 +68,15 @@ struct client_session {
 	struct client_request_list waiting; /* the server asked to wait; the one due first first */
 	struct client_request_list orphans; /* writes of a session the server forgot; likewise */
 	uint32_t losses_in_row;             /* time-outs since the last answer */
-	uint32_t value_size_mean;           /* of values read lately, to guess how many replies fit a datagram */
+	uint32_t
+		value_size_mean; /* of values read lately, to guess how many replies fit a datagram */
 };
 
 /* The session with the port at 'address', made if it is new. NULL without memory. It lives as long as the client. */
 struct client_session *client_session_find(struct godwit *client, struct client_address address);
 /* The same, but NULL if it is new. */
-struct client_session *client_session_lookup(const struct godwit *client, struct client_address address);
+struct client_session *client_session_lookup(const struct godwit *client,
+					     struct client_address address);
 void client_session_destroy_all(struct godwit *client);
 
 /* Starts the handshake unless one is under way or done. */
@@ -93,7 +94,8 @@ void client_session_admit(struct client_session *session, struct client_request 
 void client_session_release(struct client_session *session, struct client_request *request);
 
 /* How long an answer is waited for at present. */
-uint64_t client_session_patience_us(const struct godwit *client, const struct client_session *session);
+uint64_t client_session_patience_us(const struct godwit *client,
+				    const struct client_session *session);
 
 /* Makes requests of what is queued and puts them into the outbox, as far as the flight limits allow. 'only_full': leaves operations
  * that would not fill a datagram.
@@ -102,9 +104,11 @@ void client_session_fill(struct godwit *client, struct client_session *session, 
 
 /* Takes in a HELLO_REPLY or a REPLY from the session's address; false when it is not the answer to anything asked. */
 bool client_session_on_hello_reply(struct godwit *client, struct client_session *session,
-				   const struct wire_header *header, const uint8_t *body, size_t body_size);
+				   const struct wire_header *header, const uint8_t *body,
+				   size_t body_size);
 bool client_session_on_reply(struct godwit *client, struct client_session *session,
-			     const struct wire_header *header, const uint8_t *body, size_t body_size);
+			     const struct wire_header *header, const uint8_t *body,
+			     size_t body_size);
 
 /* Does what is due: handshakes, repetitions. Removes the session from the active list when nothing is left to do. */
 void client_session_tick(struct godwit *client, struct client_session *session);

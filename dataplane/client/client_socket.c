@@ -24,8 +24,8 @@ static int configure(int fd, const struct client_address *local, uint32_t buffer
 	return bind(fd, (const struct sockaddr *)&name, sizeof(name));
 }
 
-enum godwit_status client_socket_open(struct client_socket *sock, const struct client_address *local,
-				      uint32_t buffer_bytes)
+enum godwit_status client_socket_open(struct client_socket *sock,
+				      const struct client_address *local, uint32_t buffer_bytes)
 {
 	*sock = (struct client_socket){ .fd = -1 };
 	sock->buffers = malloc((size_t)CLIENT_SOCKET_BURST * CLIENT_DATAGRAM_SIZE_MAX);
@@ -50,7 +50,8 @@ void client_socket_close(struct client_socket *sock)
 	*sock = (struct client_socket){ .fd = -1 };
 }
 
-int client_socket_send(struct client_socket *sock, const struct client_datagram *datagrams, size_t count)
+int client_socket_send(struct client_socket *sock, const struct client_datagram *datagrams,
+		       size_t count)
 {
 	struct mmsghdr messages[CLIENT_SOCKET_BURST];
 	struct sockaddr_in names[CLIENT_SOCKET_BURST];
@@ -61,7 +62,8 @@ int client_socket_send(struct client_socket *sock, const struct client_datagram 
 		count = CLIENT_SOCKET_BURST;
 	for (size_t i = 0; i < count; i++) {
 		client_address_to_socket(datagrams[i].address, &names[i]);
-		vectors[i] = (struct iovec){ (void *)(uintptr_t)datagrams[i].bytes, datagrams[i].size };
+		vectors[i] =
+			(struct iovec){ (void *)(uintptr_t)datagrams[i].bytes, datagrams[i].size };
 		messages[i] = (struct mmsghdr){ .msg_hdr = { .msg_name = &names[i],
 							     .msg_namelen = sizeof(names[i]),
 							     .msg_iov = &vectors[i],

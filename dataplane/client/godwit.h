@@ -47,6 +47,7 @@ extern "C" {
 
 #define GODWIT_PORT_DEFAULT 7700
 #define GODWIT_KEY_SIZE_MAX 250
+#define GODWIT_TIMEOUT_MS_MAX 25000
 /* As a ttl_ms: the item never expires. As a result's ttl_ms: it has no expiry. */
 #define GODWIT_NO_TTL 0u
 #define GODWIT_TTL_NEVER UINT64_MAX
@@ -55,29 +56,35 @@ enum godwit_status {
 	GODWIT_OK = 0,
 
 	/* Answers of the server. Except where said, the item is unchanged. */
-	GODWIT_NOT_FOUND = 1,        /* no such key, or expired */
-	GODWIT_EXISTS_ALREADY = 2,   /* add: the key is present */
-	GODWIT_VERSION_MISMATCH = 3, /* cas, delete: another version; result.version tells the item's */
-	GODWIT_NOT_A_NUMBER = 4,     /* increment: the value is no decimal 64-bit number, or the sum overflows */
-	GODWIT_TOO_LARGE = 5,        /* the value is, or would become, larger than value_size_max */
-	GODWIT_NO_SPACE = 6,         /* the server's memory is full */
-	GODWIT_BAD_REQUEST = 7,      /* the server could not parse the request */
-	GODWIT_UNSUPPORTED = 8,      /* the server does not know this operation */
-	GODWIT_NOT_OWNER = 9,        /* until the time-out no node was found that owns the key */
-	GODWIT_RETRY = 10,           /* until the time-out the server asked to wait */
-	GODWIT_UNAVAILABLE = 11,     /* no node may serve the key's partition at present */
+	GODWIT_NOT_FOUND = 1,      /* no such key, or expired */
+	GODWIT_EXISTS_ALREADY = 2, /* add: the key is present */
+	GODWIT_VERSION_MISMATCH =
+		3, /* cas, delete: another version; result.version tells the item's */
+	GODWIT_NOT_A_NUMBER =
+		4, /* increment: the value is no decimal 64-bit number, or the sum overflows */
+	GODWIT_TOO_LARGE = 5,    /* the value is, or would become, larger than value_size_max */
+	GODWIT_NO_SPACE = 6,     /* the server's memory is full */
+	GODWIT_BAD_REQUEST = 7,  /* the server could not parse the request */
+	GODWIT_UNSUPPORTED = 8,  /* the server does not know this operation */
+	GODWIT_NOT_OWNER = 9,    /* until the time-out no node was found that owns the key */
+	GODWIT_RETRY = 10,       /* until the time-out the server asked to wait */
+	GODWIT_UNAVAILABLE = 11, /* no node may serve the key's partition at present */
 
 	/* Judged by the library. */
-	GODWIT_UNKNOWN = 64,           /* a write was sent, no answer came: it may or may not have been executed */
-	GODWIT_TIMEOUT = 65,           /* no answer came; the operation is a read, or was not sent yet: nothing changed */
-	GODWIT_NO_SERVER = 66,         /* the server could not be reached; nothing was sent */
-	GODWIT_INVALID_ARGUMENT = 67,  /* e.g. a key of 0 or 251 bytes, a bad address, a blocking call in a callback */
-	GODWIT_NO_MEMORY = 68,         /* the process's memory, not the server's */
-	GODWIT_BUSY = 69,              /* submit: pending_max operations are pending; process first */
-	GODWIT_SYSTEM_ERROR = 70,      /* a socket could not be opened or bound; errno tells why */
-	GODWIT_CLOSED = 71,            /* the handle was closed; the operation is a read, or was not sent yet */
-	GODWIT_BUFFER_TOO_SMALL = 72,  /* get_into: result.value_size tells the size needed */
-	GODWIT_VERSION_UNKNOWN = 73,   /* the server speaks no protocol version this library knows */
+	GODWIT_UNKNOWN =
+		64, /* a write was sent, no answer came: it may or may not have been executed */
+	GODWIT_TIMEOUT =
+		65, /* no answer came; the operation is a read, or was not sent yet: nothing changed */
+	GODWIT_NO_SERVER = 66, /* the server could not be reached; nothing was sent */
+	GODWIT_INVALID_ARGUMENT =
+		67, /* e.g. a key of 0 or 251 bytes, a bad address, a blocking call in a callback */
+	GODWIT_NO_MEMORY = 68,    /* the process's memory, not the server's */
+	GODWIT_BUSY = 69,         /* submit: pending_max operations are pending; process first */
+	GODWIT_SYSTEM_ERROR = 70, /* a socket could not be opened or bound; errno tells why */
+	GODWIT_CLOSED =
+		71, /* the handle was closed; the operation is a read, or was not sent yet */
+	GODWIT_BUFFER_TOO_SMALL = 72, /* get_into: result.value_size tells the size needed */
+	GODWIT_VERSION_UNKNOWN = 73,  /* the server speaks no protocol version this library knows */
 };
 
 /* A constant English sentence fragment, e.g. "not found"; never NULL. */
@@ -92,18 +99,26 @@ struct godwit; /* a handle: one client of one cluster */
 
 /* Every field that is 0 or NULL takes its default: struct godwit_options options = GODWIT_OPTIONS_INIT; */
 struct godwit_options {
-	size_t struct_size;           /* set by GODWIT_OPTIONS_INIT */
-	uint32_t timeout_ms;          /* an operation is resolved within this time; default 1000 */
-	uint32_t connect_timeout_ms;  /* how long godwit_open waits for a server; default 3000 */
-	uint32_t retry_interval_ms;   /* a datagram without an answer is sent again after this time, doubled on each
+	size_t struct_size; /* set by GODWIT_OPTIONS_INIT */
+	uint32_t
+		timeout_ms; /* an operation is resolved within this time, GODWIT_TIMEOUT_MS_MAX at most; default 1000 */
+	uint32_t connect_timeout_ms; /* how long godwit_open waits for a server; default 3000 */
+	uint32_t
+		retry_interval_ms; /* a datagram without an answer is sent again after this time, doubled on each
 	                                 further loss in a row up to 8 times; default 20 */
-	uint32_t in_flight_max;       /* datagrams in flight per server port, 1..256; default 64 */
-	uint32_t pending_max;         /* operations accepted and not yet resolved, per handle; default 65536 */
-	uint32_t socket_buffer_bytes; /* of the kernel, each direction, as far as it allows; default 4 MiB */
-	bool no_wait;                 /* godwit_open returns at once; operations wait for the first server */
-	const char *local_address;    /* "10.77.0.1" or "10.77.0.1:5000" to send from; default: the kernel's choice */
+	uint32_t in_flight_max; /* datagrams in flight per server port, 1..256; default 64 */
+	uint32_t
+		pending_max; /* operations accepted and not yet resolved, per handle; default 65536 */
+	uint32_t
+		socket_buffer_bytes; /* of the kernel, each direction, as far as it allows; default 4 MiB */
+	bool no_wait; /* godwit_open returns at once; operations wait for the first server */
+	const char *
+		local_address; /* "10.77.0.1" or "10.77.0.1:5000" to send from; default: the kernel's choice */
 };
-#define GODWIT_OPTIONS_INIT { sizeof(struct godwit_options), 0, 0, 0, 0, 0, 0, false, NULL }
+#define GODWIT_OPTIONS_INIT                                                                        \
+	{                                                                                          \
+		sizeof(struct godwit_options), 0, 0, 0, 0, 0, 0, false, NULL                       \
+	}
 
 /* Opens a handle on the cluster that one of 'seeds' belongs to: "ADDRESS[:PORT]", or a list of such, separated by commas. ADDRESS is
  * an IPv4 address or a name; PORT is the first port of the node, default GODWIT_PORT_DEFAULT. 'options' may be NULL.
@@ -123,30 +138,31 @@ GODWIT_API void godwit_close(struct godwit *client);
 
 enum godwit_opcode {
 	GODWIT_OP_GET = 1,
-	GODWIT_OP_SET = 2,           /* stores value, whatever was there */
-	GODWIT_OP_DELETE = 3,        /* with 'version' not 0: only that version */
-	GODWIT_OP_ADD = 4,           /* stores value if the key is absent */
-	GODWIT_OP_REPLACE = 5,       /* stores value if the key is present */
-	GODWIT_OP_CAS = 6,           /* stores value if the item's version is 'version' */
-	GODWIT_OP_INCREMENT = 7,     /* adds delta to a decimal number */
-	GODWIT_OP_APPEND = 8,        /* adds value's bytes at the end of a present item */
-	GODWIT_OP_TOUCH = 9,         /* sets the expiry */
+	GODWIT_OP_SET = 2,       /* stores value, whatever was there */
+	GODWIT_OP_DELETE = 3,    /* with 'version' not 0: only that version */
+	GODWIT_OP_ADD = 4,       /* stores value if the key is absent */
+	GODWIT_OP_REPLACE = 5,   /* stores value if the key is present */
+	GODWIT_OP_CAS = 6,       /* stores value if the item's version is 'version' */
+	GODWIT_OP_INCREMENT = 7, /* adds delta to a decimal number */
+	GODWIT_OP_APPEND = 8,    /* adds value's bytes at the end of a present item */
+	GODWIT_OP_TOUCH = 9,     /* sets the expiry */
 	GODWIT_OP_GET_AND_TOUCH = 10,
-	GODWIT_OP_EXISTS = 11,       /* the version, without the value */
-	GODWIT_OP_TTL = 12,          /* the time left */
+	GODWIT_OP_EXISTS = 11, /* the version, without the value */
+	GODWIT_OP_TTL = 12,    /* the time left */
 };
 
 /* One operation as the batch and asynchronous calls take it; fields that the opcode does not use stay 0. */
 struct godwit_operation {
 	enum godwit_opcode opcode;
-	uint32_t ttl_ms;     /* SET ADD REPLACE CAS TOUCH GET_AND_TOUCH, INCREMENT with initial: time to live from now; GODWIT_NO_TTL = for ever */
+	uint32_t
+		ttl_ms; /* SET ADD REPLACE CAS TOUCH GET_AND_TOUCH, INCREMENT with initial: time to live from now; GODWIT_NO_TTL = for ever */
 	const void *key;
-	size_t key_size;     /* 1..GODWIT_KEY_SIZE_MAX */
-	const void *value;   /* SET ADD REPLACE CAS APPEND; may be NULL when value_size is 0 */
+	size_t key_size;   /* 1..GODWIT_KEY_SIZE_MAX */
+	const void *value; /* SET ADD REPLACE CAS APPEND; may be NULL when value_size is 0 */
 	size_t value_size;
-	uint64_t version;    /* CAS; DELETE (0 = any) */
-	int64_t delta;       /* INCREMENT: may be negative */
-	bool has_initial;    /* INCREMENT: an absent key is stored as 'initial' (delta is not added) instead of GODWIT_NOT_FOUND */
+	uint64_t version; /* CAS; DELETE (0 = any) */
+	int64_t delta;    /* INCREMENT: may be negative */
+	bool has_initial; /* INCREMENT: an absent key is stored as 'initial' (delta is not added) instead of GODWIT_NOT_FOUND */
 	int64_t initial;
 };
 
@@ -154,9 +170,9 @@ struct godwit_result {
 	enum godwit_status status;
 	const void *value; /* GET, GET_AND_TOUCH; else NULL. Library memory, see each call */
 	size_t value_size;
-	uint64_t version;  /* the item's; after a write the new one; 0 when there is none */
-	int64_t number;    /* INCREMENT: the new number */
-	uint64_t ttl_ms;   /* TTL: the time left, or GODWIT_TTL_NEVER */
+	uint64_t version; /* the item's; after a write the new one; 0 when there is none */
+	int64_t number;   /* INCREMENT: the new number */
+	uint64_t ttl_ms;  /* TTL: the time left, or GODWIT_TTL_NEVER */
 };
 
 /* ---- blocking calls ----
@@ -169,34 +185,41 @@ struct godwit_result {
 GODWIT_API enum godwit_status godwit_get(struct godwit *client, const void *key, size_t key_size,
 					 struct godwit_result *result);
 /* Likewise into the caller's 'buffer'; result->value is 'buffer'. GODWIT_BUFFER_TOO_SMALL: nothing was copied. */
-GODWIT_API enum godwit_status godwit_get_into(struct godwit *client, const void *key, size_t key_size, void *buffer,
-					      size_t buffer_size, struct godwit_result *result);
-GODWIT_API enum godwit_status godwit_set(struct godwit *client, const void *key, size_t key_size, const void *value,
-					 size_t value_size, uint32_t ttl_ms, struct godwit_result *result);
-GODWIT_API enum godwit_status godwit_add(struct godwit *client, const void *key, size_t key_size, const void *value,
-					 size_t value_size, uint32_t ttl_ms, struct godwit_result *result);
-GODWIT_API enum godwit_status godwit_replace(struct godwit *client, const void *key, size_t key_size,
-					     const void *value, size_t value_size, uint32_t ttl_ms,
-					     struct godwit_result *result);
-GODWIT_API enum godwit_status godwit_cas(struct godwit *client, const void *key, size_t key_size, uint64_t version,
+GODWIT_API enum godwit_status godwit_get_into(struct godwit *client, const void *key,
+					      size_t key_size, void *buffer, size_t buffer_size,
+					      struct godwit_result *result);
+GODWIT_API enum godwit_status godwit_set(struct godwit *client, const void *key, size_t key_size,
 					 const void *value, size_t value_size, uint32_t ttl_ms,
 					 struct godwit_result *result);
+GODWIT_API enum godwit_status godwit_add(struct godwit *client, const void *key, size_t key_size,
+					 const void *value, size_t value_size, uint32_t ttl_ms,
+					 struct godwit_result *result);
+GODWIT_API enum godwit_status godwit_replace(struct godwit *client, const void *key,
+					     size_t key_size, const void *value, size_t value_size,
+					     uint32_t ttl_ms, struct godwit_result *result);
+GODWIT_API enum godwit_status godwit_cas(struct godwit *client, const void *key, size_t key_size,
+					 uint64_t version, const void *value, size_t value_size,
+					 uint32_t ttl_ms, struct godwit_result *result);
 /* 'version' 0 deletes any version, else only that one. */
-GODWIT_API enum godwit_status godwit_delete(struct godwit *client, const void *key, size_t key_size, uint64_t version,
-					    struct godwit_result *result);
+GODWIT_API enum godwit_status godwit_delete(struct godwit *client, const void *key, size_t key_size,
+					    uint64_t version, struct godwit_result *result);
 /* result->number is the new number. GODWIT_NOT_FOUND when the key is absent. */
-GODWIT_API enum godwit_status godwit_increment(struct godwit *client, const void *key, size_t key_size, int64_t delta,
+GODWIT_API enum godwit_status godwit_increment(struct godwit *client, const void *key,
+					       size_t key_size, int64_t delta,
 					       struct godwit_result *result);
 /* Likewise, but an absent key is stored as 'initial' with 'ttl_ms'. An existing item keeps its expiry. */
-GODWIT_API enum godwit_status godwit_increment_initial(struct godwit *client, const void *key, size_t key_size,
-						       int64_t delta, int64_t initial, uint32_t ttl_ms,
+GODWIT_API enum godwit_status godwit_increment_initial(struct godwit *client, const void *key,
+						       size_t key_size, int64_t delta,
+						       int64_t initial, uint32_t ttl_ms,
 						       struct godwit_result *result);
-GODWIT_API enum godwit_status godwit_append(struct godwit *client, const void *key, size_t key_size, const void *value,
-					    size_t value_size, struct godwit_result *result);
-GODWIT_API enum godwit_status godwit_touch(struct godwit *client, const void *key, size_t key_size, uint32_t ttl_ms,
-					   struct godwit_result *result);
-GODWIT_API enum godwit_status godwit_get_and_touch(struct godwit *client, const void *key, size_t key_size,
-						   uint32_t ttl_ms, struct godwit_result *result);
+GODWIT_API enum godwit_status godwit_append(struct godwit *client, const void *key, size_t key_size,
+					    const void *value, size_t value_size,
+					    struct godwit_result *result);
+GODWIT_API enum godwit_status godwit_touch(struct godwit *client, const void *key, size_t key_size,
+					   uint32_t ttl_ms, struct godwit_result *result);
+GODWIT_API enum godwit_status godwit_get_and_touch(struct godwit *client, const void *key,
+						   size_t key_size, uint32_t ttl_ms,
+						   struct godwit_result *result);
 GODWIT_API enum godwit_status godwit_exists(struct godwit *client, const void *key, size_t key_size,
 					    struct godwit_result *result);
 GODWIT_API enum godwit_status godwit_ttl(struct godwit *client, const void *key, size_t key_size,
@@ -209,15 +232,15 @@ GODWIT_API enum godwit_status godwit_ttl(struct godwit *client, const void *key,
  * Returns how many results are GODWIT_OK.
  */
 
-GODWIT_API size_t godwit_execute(struct godwit *client, const struct godwit_operation *operations, size_t count,
-				 struct godwit_result *results);
+GODWIT_API size_t godwit_execute(struct godwit *client, const struct godwit_operation *operations,
+				 size_t count, struct godwit_result *results);
 
 struct godwit_key {
 	const void *key;
 	size_t key_size;
 };
-GODWIT_API size_t godwit_get_many(struct godwit *client, const struct godwit_key *keys, size_t count,
-				  struct godwit_result *results);
+GODWIT_API size_t godwit_get_many(struct godwit *client, const struct godwit_key *keys,
+				  size_t count, struct godwit_result *results);
 
 struct godwit_pair {
 	const void *key;
@@ -225,8 +248,8 @@ struct godwit_pair {
 	const void *value;
 	size_t value_size;
 };
-GODWIT_API size_t godwit_set_many(struct godwit *client, const struct godwit_pair *pairs, size_t count, uint32_t ttl_ms,
-				  struct godwit_result *results);
+GODWIT_API size_t godwit_set_many(struct godwit *client, const struct godwit_pair *pairs,
+				  size_t count, uint32_t ttl_ms, struct godwit_result *results);
 
 /* ---- asynchronous calls ----
  *
@@ -246,7 +269,8 @@ typedef void godwit_callback(void *context, const struct godwit_result *result);
  * GODWIT_OK: 'callback' will be called. Else it will not, and nothing was sent: GODWIT_INVALID_ARGUMENT, GODWIT_TOO_LARGE (over 64 KiB;
  * lower limits are the server's, and reported to the callback), GODWIT_BUSY, GODWIT_NO_MEMORY.
  */
-GODWIT_API enum godwit_status godwit_submit(struct godwit *client, const struct godwit_operation *operation,
+GODWIT_API enum godwit_status godwit_submit(struct godwit *client,
+					    const struct godwit_operation *operation,
 					    godwit_callback *callback, void *context);
 
 /* Sends what was submitted, as far as in_flight_max allows. */
@@ -270,7 +294,8 @@ GODWIT_API size_t godwit_pending(const struct godwit *client);
  * no session. '*round_trip_us' (may be NULL) is the time of the attempt that was answered, in microseconds. Blocking.
  * GODWIT_OK, GODWIT_NO_SERVER, GODWIT_INVALID_ARGUMENT.
  */
-GODWIT_API enum godwit_status godwit_ping(struct godwit *client, const char *address, uint64_t *round_trip_us);
+GODWIT_API enum godwit_status godwit_ping(struct godwit *client, const char *address,
+					  uint64_t *round_trip_us);
 
 #define GODWIT_ADDRESS_SIZE 24
 
@@ -295,19 +320,20 @@ struct godwit_node {
 };
 
 /* The node number 'index' (0..node_count-1) of the map. GODWIT_INVALID_ARGUMENT when there is none. */
-GODWIT_API enum godwit_status godwit_node(const struct godwit *client, uint32_t index, struct godwit_node *node);
+GODWIT_API enum godwit_status godwit_node(const struct godwit *client, uint32_t index,
+					  struct godwit_node *node);
 
 /* What happened since the handle was opened. */
 struct godwit_stats {
 	uint64_t datagrams_sent;
 	uint64_t datagrams_received;
-	uint64_t operations;       /* resolved, whatever the outcome */
-	uint64_t retransmissions;  /* datagrams sent again */
-	uint64_t replies_ignored;  /* duplicate, late, malformed or foreign datagrams */
+	uint64_t operations;      /* resolved, whatever the outcome */
+	uint64_t retransmissions; /* datagrams sent again */
+	uint64_t replies_ignored; /* duplicate, late, malformed or foreign datagrams */
 	uint64_t sessions_opened;
-	uint64_t sessions_lost;    /* forgotten by the server, e.g. by its restart */
+	uint64_t sessions_lost; /* forgotten by the server, e.g. by its restart */
 	uint64_t maps_fetched;
-	uint64_t redirects;        /* operations sent on to another node */
+	uint64_t redirects; /* operations sent on to another node */
 };
 GODWIT_API void godwit_stats(const struct godwit *client, struct godwit_stats *stats);
 
