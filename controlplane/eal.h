@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* DPDK's environment abstraction layer: its arguments composed from options and machine, its log made ours. */
+/* DPDK's environment abstraction layer: its arguments, its start and stop, its log. */
 #ifndef CONTROLPLANE_EAL_H
 #define CONTROLPLANE_EAL_H
 
@@ -14,7 +14,7 @@
 #define EAL_ARGUMENT_MAX 64u
 #define EAL_TEXT_SIZE 8192u
 
-/* How the node will run on this machine. Lcore 0 is the control thread's, lcore w + 1 worker w's. */
+/* How the node will run on this machine. Lcore 0 is the control thread's. */
 struct eal_plan {
 	int argc;
 	char *argv[EAL_ARGUMENT_MAX + 1]; /* terminated by NULL */
@@ -24,8 +24,9 @@ struct eal_plan {
 	size_t text_used;
 };
 
-/* Plans and checks what the machine must have for it. 'extra' are the operator's own arguments, 'extra_count' of them, which must
- * outlive the plan. Returns the number of mistakes reported on 'errors'. Pure.
+/* Plans and checks what the machine must have for it. 'extra' are the operator's own arguments,
+ * 'extra_count' of them, which must outlive the plan. Returns the number of mistakes reported on
+ * 'errors'. Pure.
  */
 uint32_t eal_plan_make(struct eal_plan *plan, const struct options *options,
 		       const struct machine *machine, int extra_count, char **extra, FILE *errors);
@@ -48,8 +49,8 @@ struct eal_log {
 	bool is_starting; /* errors are kept for the one who gives up instead of being written */
 };
 
-/* Starts the EAL by 'plan'. On failure returns -errno and writes one line, what failed and what to do, into 'error'. Once
- * per process.
+/* Starts the EAL by 'plan'. On failure returns -errno and writes one line, what failed and what to
+ * do, into 'error'. Once per process.
  */
 int eal_start(struct eal_log *eal_log, const struct eal_plan *plan, struct log *log, char *error,
 	      size_t error_size);

@@ -14,7 +14,9 @@
 /* Threads of a node that are no workers: control and housekeeping. */
 #define OTHER_THREADS 2u
 
-/* DPDK's own memory: packet buffers, rings and what the libraries need. Without huge pages it is address space until it is used. */
+/* DPDK's own memory: packet buffers, rings and what the libraries need. Without huge pages it is
+ * address space until it is used.
+ */
 #define DPDK_MIB_BASE 128u
 #define DPDK_MIB_PER_WORKER 64u
 
@@ -27,7 +29,9 @@ struct planning {
 	uint32_t mistakes;
 };
 
-/* Appends one argument; the last ones are dropped when there are too many, which eal_plan_make() reports. */
+/* Appends one argument; the last ones are dropped when there are too many, which eal_plan_make()
+ * reports.
+ */
 __attribute__((format(printf, 2, 3))) static void add(struct eal_plan *plan, const char *format,
 						      ...)
 {
@@ -162,8 +166,8 @@ static void plan_memory(struct planning *p)
 	}
 }
 
-/* --in-memory and --no-shconf leave no file behind, so a killed node starts again without cleaning. They exclude --no-huge and
- * --in-memory together, which the EAL rejects.
+/* --in-memory and --no-shconf leave no file behind, so a killed node starts again without cleaning.
+ * They exclude --no-huge and --in-memory together, which the EAL rejects.
  */
 static void plan_memory_arguments(struct planning *p)
 {

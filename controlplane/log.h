@@ -19,8 +19,8 @@ enum log_level {
 
 /* Where lines go.
  *
- * Thread safety: a line is composed on the stack and written by one call, so lines of several threads do not mix. Never
- * used by a worker core: those count.
+ * Thread safety: a line is composed on the stack and written by one call, so lines of several
+ * threads do not mix. Never used by a worker core: those count.
  */
 struct log {
 	FILE *stream;
@@ -47,7 +47,8 @@ void log_write(const struct log *log, enum log_level level, const char *module, 
 #define log_debug(log, module, message, ...)                                                       \
 	log_write(log, LOG_LEVEL_DEBUG, module, message, " " __VA_ARGS__)
 
-/* The budget of one call site that others can make busy: LOG_LIMIT_LINES lines in LOG_LIMIT_WINDOW_MS. Zeroed at first.
+/* The budget of one call site that others can make busy: LOG_LIMIT_LINES lines in
+ * LOG_LIMIT_WINDOW_MS. Zeroed at first.
  *
  * Thread safety: one thread.
  */
@@ -60,7 +61,9 @@ struct log_limit {
 #define LOG_LIMIT_LINES 5u
 #define LOG_LIMIT_WINDOW_MS 10000u
 
-/* Whether another line may be written now. When lines were suppressed before, '*suppressed' says how many, once. */
+/* Whether another line may be written now. When lines were suppressed before, '*suppressed' says
+ * how many, once.
+ */
 bool log_limit_pass(struct log_limit *limit, const struct log *log, uint32_t *suppressed);
 
 /* "error", "warning", "info", "debug" */

@@ -25,7 +25,9 @@ void machine_read_meminfo(struct machine *machine, const char *meminfo);
 
 bool machine_has_cpu(const struct machine *machine, uint32_t cpu);
 
-/* Writes CPUs as the kernel lists them, "0-3,6"; 'cpus' ascend. Returns 'text', which is cut at 'size' bytes. */
+/* Writes CPUs as the kernel lists them, "0-3,6"; 'cpus' ascend. Returns 'text', which is cut at
+ * 'size' bytes.
+ */
 const char *machine_cpu_list(const uint16_t *cpus, uint32_t count, char *text, size_t size);
 
 #endif

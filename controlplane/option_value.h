@@ -47,14 +47,18 @@ struct option {
 /* Bytes a value of the type takes. */
 size_t option_value_size(enum option_type type);
 
-/* Writes the value 'text' spells into 'value' (where 'option->offset' points); 0, or -EINVAL and 'value' is untouched. */
+/* Writes the value 'text' spells into 'value' (where 'option->offset' points); 0, or -EINVAL and
+ * 'value' is untouched.
+ */
 int option_value_parse(const struct option *option, const char *text, void *value);
 
 /* The text that parses to 'value'; returns 'text'. */
 const char *option_value_format(const struct option *option, const void *value,
 				char text[OPTION_VALUE_SIZE]);
 
-/* What the option takes, for messages and documentation: "a number, 1..64, or auto"; returns 'text'. */
+/* What the option takes, for messages and documentation: "a number, 1..64, or auto"; returns
+ * 'text'.
+ */
 const char *option_value_expected(const struct option *option, char text[OPTION_EXPECTED_SIZE]);
 
 #endif

@@ -12,91 +12,124 @@
 #include "dataplane/wire_format.h"
 #include "storage/limits.h"
 
-#define FIELD(member) offsetof(struct options, member), sizeof(((struct options *)0)->member)
+#define FIELD(kind, member)                                                                        \
+	.type = kind, .offset = offsetof(struct options, member),                                  \
+	.size = sizeof(((struct options *)0)->member)
+#define BOUNDS(lowest, highest) .min = lowest, .max = highest
 #define TEXT_MAX (OPTION_TEXT_SIZE - 1)
-#define NO_BOUNDS 0, 0
-/* clang-format off */
 
-/* Options of one section stand together, its own before those of sections inside it: options_print relies on it. */
+/* Options of one section stand together, its own before those of sections inside it: options_print
+ * relies on it.
+ */
 static const struct option table[] = {
-	{ "node.name", OPTION_TEXT, FIELD(node_name), 1, 63, { { NULL, 0 } }, "godwit",
-	  "Name of the node: letters, digits, `-`, `_` and `.`." },
+	/* clang-format off */
+	{ .key = "node.name", FIELD(OPTION_TEXT, node_name), BOUNDS(1, 63),
+	  .value_default = "godwit",
+	  .help = "Name of the node: letters, digits, `-`, `_` and `.`." },
 
-	{ "data.address", OPTION_NETWORK, FIELD(data_address), 8, 30, { { NULL, 0 } }, "10.77.0.2/24",
-	  "The node's address on the data network. Not an address of this host's kernel." },
-	{ "data.gateway", OPTION_IPV4, FIELD(data_gateway), NO_BOUNDS, { { "none", OPTION_NONE } }, "none",
-	  "Router to clients outside the data network." },
-	{ "data.udp_port", OPTION_NUMBER, FIELD(data_udp_port), 1, UINT16_MAX, { { NULL, 0 } }, "7700",
-	  "UDP port of the first worker; worker `w` listens on this plus `w`." },
-	{ "data.workers", OPTION_NUMBER, FIELD(data_workers), 1, WORKER_COUNT_MAX, { { NULL, 0 } }, "1",
-	  "Polling threads, each with its own shard of the data." },
-	{ "data.cores", OPTION_CPUS, FIELD(data_cores), 0, 1023, { { "auto", OPTION_AUTO } }, "auto",
-	  "CPUs of the workers, one each. `auto`: the last CPUs this process may use when workers spin, "
-	  "any CPU when they are adaptive." },
-	{ "data.idle", OPTION_WORD, FIELD(data_idle), NO_BOUNDS,
-	  { { "auto", OPTION_IDLE_AUTO }, { "spin", OPTION_IDLE_SPIN }, { "adaptive", OPTION_IDLE_ADAPTIVE } },
-	  "auto",
-	  "What a worker without packets does: `spin` keeps polling and owns its CPU, `adaptive` sleeps shortly. "
-	  "`auto`: `spin` when there is a CPU for each worker and for the two other threads." },
-	{ "data.sessions", OPTION_NUMBER, FIELD(data_sessions), 16, 1u << 20, { { "auto", OPTION_AUTO } }, "auto",
-	  "Client sessions per worker." },
-	{ "data.mtu", OPTION_NUMBER, FIELD(data_mtu), 576, 9000, { { "auto", OPTION_AUTO } }, "auto",
-	  "Bytes of the largest IP packet. `auto`: the device's." },
-	{ "data.mac", OPTION_MAC, FIELD(data_mac), NO_BOUNDS, { { "auto", OPTION_AUTO } }, "auto",
-	  "MAC address. `auto`: the device's, or one made from `data.address`." },
-	{ "data.port.kind", OPTION_WORD, FIELD(port_kind), NO_BOUNDS,
-	  { { "tap", PORT_TAP }, { "af_packet", PORT_AF_PACKET }, { "af_xdp", PORT_AF_XDP },
-	    { "memif", PORT_MEMIF }, { "pci", PORT_PCI } }, "tap",
-	  "Where packets come from: `tap` creates an interface that this host's programs can use, `af_packet` and "
-	  "`af_xdp` attach to an interface, `memif` is shared memory with another process, `pci` is a NIC bound "
-	  "to vfio-pci." },
-	{ "data.port.device", OPTION_TEXT, FIELD(port_device), 1, TEXT_MAX, { { "auto", OPTION_AUTO } }, "auto",
-	  "The interface (tap, af_packet, af_xdp), the path of the socket (memif) or the PCI address (pci). `auto` is "
-	  "`godwit0` for tap; the other kinds need a value." },
-	{ "data.port.args", OPTION_TEXT, FIELD(port_args), 1, TEXT_MAX, { { "none", OPTION_NONE } }, "none",
-	  "More arguments of the DPDK device, such as `zero-copy=yes`." },
-	{ "data.port.role", OPTION_WORD, FIELD(port_memif_server), NO_BOUNDS,
-	  { { "server", true }, { "client", false } }, "server",
-	  "memif: whether this side creates the socket." },
-	{ "data.port.host_address", OPTION_IPV4, FIELD(port_host_address), NO_BOUNDS,
-	  { { "auto", OPTION_IPV4_AUTO }, { "none", OPTION_NONE } }, "auto",
-	  "tap: the address the kernel's side of the interface gets. `auto`: the first free one of the data network." },
-	{ "data.port.ring_size", OPTION_NUMBER, FIELD(port_ring_size), 64, 16384, { { "auto", OPTION_AUTO } }, "auto",
-	  "Descriptors per queue." },
+	{ .key = "data.address", FIELD(OPTION_NETWORK, data_address), BOUNDS(8, 30),
+	  .value_default = "10.77.0.2/24",
+	  .help = "The node's address on the data network. Not an address of this host's kernel." },
+	{ .key = "data.gateway", FIELD(OPTION_IPV4, data_gateway), .value_default = "none",
+	  .words = { { "none", OPTION_NONE } },
+	  .help = "Router to clients outside the data network." },
+	{ .key = "data.udp_port", FIELD(OPTION_NUMBER, data_udp_port), BOUNDS(1, UINT16_MAX),
+	  .value_default = "7700",
+	  .help = "UDP port of the first worker; worker `w` listens on this plus `w`." },
+	{ .key = "data.workers", FIELD(OPTION_NUMBER, data_workers), BOUNDS(1, WORKER_COUNT_MAX),
+	  .value_default = "1",
+	  .help = "Polling threads, each with its own shard of the data." },
+	{ .key = "data.cores", FIELD(OPTION_CPUS, data_cores), BOUNDS(0, 1023),
+	  .value_default = "auto",
+	  .words = { { "auto", OPTION_AUTO } },
+	  .help = "CPUs of the workers, one each. `auto`: the last CPUs this process may use when "
+		  "workers spin, any CPU when they are adaptive." },
+	{ .key = "data.idle", FIELD(OPTION_WORD, data_idle), .value_default = "auto",
+	  .words = { { "auto", OPTION_IDLE_AUTO }, { "spin", OPTION_IDLE_SPIN },
+		      { "adaptive", OPTION_IDLE_ADAPTIVE } },
+	  .help = "What a worker without packets does: `spin` keeps polling and owns its CPU, "
+		  "`adaptive` sleeps shortly. `auto`: `spin` when there is a CPU for each worker "
+		  "and for the two other threads." },
+	{ .key = "data.sessions", FIELD(OPTION_NUMBER, data_sessions), BOUNDS(16, 1u << 20),
+	  .value_default = "auto",
+	  .words = { { "auto", OPTION_AUTO } },
+	  .help = "Client sessions per worker." },
+	{ .key = "data.mtu", FIELD(OPTION_NUMBER, data_mtu), BOUNDS(576, 9000),
+	  .value_default = "auto",
+	  .words = { { "auto", OPTION_AUTO } },
+	  .help = "Bytes of the largest IP packet. `auto`: the device's." },
+	{ .key = "data.mac", FIELD(OPTION_MAC, data_mac), .value_default = "auto",
+	  .words = { { "auto", OPTION_AUTO } },
+	  .help = "MAC address. `auto`: the device's, or one made from `data.address`." },
+	{ .key = "data.port.kind", FIELD(OPTION_WORD, port_kind), .value_default = "tap",
+	  .words = { { "tap", PORT_TAP }, { "af_packet", PORT_AF_PACKET },
+		      { "af_xdp", PORT_AF_XDP }, { "memif", PORT_MEMIF }, { "pci", PORT_PCI } },
+	  .help = "Where packets come from: `tap` creates an interface that this host's programs "
+		  "can use, `af_packet` and `af_xdp` attach to an interface, `memif` is shared "
+		  "memory with another process, `pci` is a NIC bound to vfio-pci." },
+	{ .key = "data.port.device", FIELD(OPTION_TEXT, port_device), BOUNDS(1, TEXT_MAX),
+	  .value_default = "auto",
+	  .words = { { "auto", OPTION_AUTO } },
+	  .help = "The interface (tap, af_packet, af_xdp), the path of the socket (memif) or the "
+		  "PCI address (pci). `auto` is `godwit0` for tap; the other kinds need a value." },
+	{ .key = "data.port.args", FIELD(OPTION_TEXT, port_args), BOUNDS(1, TEXT_MAX),
+	  .value_default = "none",
+	  .words = { { "none", OPTION_NONE } },
+	  .help = "More arguments of the DPDK device, such as `zero-copy=yes`." },
+	{ .key = "data.port.role", FIELD(OPTION_WORD, port_memif_server), .value_default = "server",
+	  .words = { { "server", true }, { "client", false } },
+	  .help = "memif: whether this side creates the socket." },
+	{ .key = "data.port.host_address", FIELD(OPTION_IPV4, port_host_address),
+	  .value_default = "auto",
+	  .words = { { "auto", OPTION_IPV4_AUTO }, { "none", OPTION_NONE } },
+	  .help = "tap: the address the kernel's side of the interface gets. `auto`: the first "
+		  "free one of the data network." },
+	{ .key = "data.port.ring_size", FIELD(OPTION_NUMBER, port_ring_size), BOUNDS(64, 16384),
+	  .value_default = "auto",
+	  .words = { { "auto", OPTION_AUTO } },
+	  .help = "Descriptors per queue." },
 
-	{ "storage.memory", OPTION_SIZE, FIELD(storage_memory), 16ull << 20, 16ull << 40, { { NULL, 0 } }, "1G",
-	  "Memory for items. Index and packet buffers come on top." },
-	{ "storage.partitions", OPTION_NUMBER, FIELD(storage_partitions), PARTITION_COUNT_MIN,
-	  PARTITION_COUNT_MAX, { { NULL, 0 } }, "64",
-	  "Partitions of the cluster: a power of two, the same on every node." },
-	{ "storage.eviction", OPTION_WORD, FIELD(storage_eviction), NO_BOUNDS,
-	  { { "none", EVICTION_NONE }, { "on", EVICTION_ON } }, "none",
-	  "What a write finds when memory is full: `none` answers NO_SPACE, `on` makes room by evicting what was "
-	  "not read lately." },
-	{ "storage.huge_pages", OPTION_WORD, FIELD(storage_huge_pages), NO_BOUNDS,
-	  { { "auto", OPTION_SWITCH_AUTO }, { "on", OPTION_SWITCH_ON }, { "off", OPTION_SWITCH_OFF } }, "auto",
-	  "Huge pages for items and packet buffers. `auto`: when enough are free; `on`: refuse to start without." },
-	{ "storage.capacity", OPTION_NUMBER, FIELD(storage_capacity), 1, (1u << 30) - 1,
-	  { { "auto", OPTION_AUTO } }, "auto",
-	  "Items each worker's first index has room for; it grows online beyond." },
+	{ .key = "storage.memory", FIELD(OPTION_SIZE, storage_memory),
+	  BOUNDS(16ull << 20, 16ull << 40), .value_default = "1G",
+	  .help = "Memory for items. Index and packet buffers come on top." },
+	{ .key = "storage.partitions", FIELD(OPTION_NUMBER, storage_partitions),
+	  BOUNDS(PARTITION_COUNT_MIN, PARTITION_COUNT_MAX), .value_default = "64",
+	  .help = "Partitions of the cluster: a power of two, the same on every node." },
+	{ .key = "storage.eviction", FIELD(OPTION_WORD, storage_eviction), .value_default = "none",
+	  .words = { { "none", EVICTION_NONE }, { "on", EVICTION_ON } },
+	  .help = "What a write finds when memory is full: `none` answers NO_SPACE, `on` makes "
+		  "room by evicting what was not read lately." },
+	{ .key = "storage.huge_pages", FIELD(OPTION_WORD, storage_huge_pages),
+	  .value_default = "auto",
+	  .words = { { "auto", OPTION_SWITCH_AUTO }, { "on", OPTION_SWITCH_ON },
+		      { "off", OPTION_SWITCH_OFF } },
+	  .help = "Huge pages for items and packet buffers. `auto`: when enough are free; `on`: "
+		  "refuse to start without." },
+	{ .key = "storage.capacity", FIELD(OPTION_NUMBER, storage_capacity),
+	  BOUNDS(1, (1u << 30) - 1), .value_default = "auto",
+	  .words = { { "auto", OPTION_AUTO } },
+	  .help = "Items each worker's first index has room for; it grows online beyond." },
 
-	{ "admin.listen", OPTION_ENDPOINT, FIELD(admin_listen), 1, UINT16_MAX, { { "off", OPTION_NONE } },
-	  "127.0.0.1:7780",
-	  "Address of the HTTP interface for status, counters and metrics." },
-	{ "admin.token_file", OPTION_TEXT, FIELD(admin_token_file), 1, TEXT_MAX, { { "none", OPTION_NONE } }, "none",
-	  "File whose first line is the bearer token of the HTTP interface. Needed when it listens on an address that "
-	  "is not loopback." },
+	{ .key = "admin.listen", FIELD(OPTION_ENDPOINT, admin_listen), BOUNDS(1, UINT16_MAX),
+	  .value_default = "127.0.0.1:7780",
+	  .words = { { "off", OPTION_NONE } },
+	  .help = "Address of the HTTP interface for status, counters and metrics." },
+	{ .key = "admin.token_file", FIELD(OPTION_TEXT, admin_token_file), BOUNDS(1, TEXT_MAX),
+	  .value_default = "none",
+	  .words = { { "none", OPTION_NONE } },
+	  .help = "File whose first line is the bearer token of the HTTP interface. Needed when it "
+		  "listens on an address that is not loopback." },
 
-	{ "log.level", OPTION_WORD, FIELD(log_level), NO_BOUNDS,
-	  { { "error", LOG_LEVEL_ERROR }, { "warning", LOG_LEVEL_WARNING }, { "info", LOG_LEVEL_INFO },
-	    { "debug", LOG_LEVEL_DEBUG } }, "info",
-	  "The least severe lines that are written to stderr." },
+	{ .key = "log.level", FIELD(OPTION_WORD, log_level), .value_default = "info",
+	  .words = { { "error", LOG_LEVEL_ERROR }, { "warning", LOG_LEVEL_WARNING },
+		      { "info", LOG_LEVEL_INFO }, { "debug", LOG_LEVEL_DEBUG } },
+	  .help = "The least severe lines that are written to stderr." },
 
-	{ "dpdk.telemetry", OPTION_WORD, FIELD(dpdk_telemetry), NO_BOUNDS,
-	  { { "off", false }, { "on", true } }, "off",
-	  "DPDK's telemetry socket, for `dpdk-telemetry.py -f godwit-NAME`." },
+	{ .key = "dpdk.telemetry", FIELD(OPTION_WORD, dpdk_telemetry), .value_default = "off",
+	  .words = { { "off", false }, { "on", true } },
+	  .help = "DPDK's telemetry socket, for `dpdk-telemetry.py -f godwit-NAME`." },
+	/* clang-format on */
 };
-/* clang-format on */
 
 #define TABLE_SIZE (sizeof(table) / sizeof(table[0]))
 static_assert(TABLE_SIZE <= OPTION_COUNT_MAX, "struct options has an origin for each option");
@@ -250,7 +283,9 @@ static void print_scalar(const char *text, FILE *out)
 	fputc('\'', out);
 }
 
-/* Prints the heads of the sections of 'key' that 'previous' is not in; returns the depth of the key itself. */
+/* Prints the heads of the sections of 'key' that 'previous' is not in; returns the depth of the key
+ * itself.
+ */
 static int print_sections(const char *key, const char *previous, FILE *out)
 {
 	bool is_shared = true;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* What an operator can set: one table, from which parser, defaults, printing and documentation come. */
+/* What an operator can set: one table, from which all that handles options comes. */
 #ifndef CONTROLPLANE_OPTIONS_H
 #define CONTROLPLANE_OPTIONS_H
 
@@ -57,8 +57,8 @@ struct option_origin {
 	uint32_t line;      /* in the file; 0 = none */
 };
 
-/* The values, each described by the row of the table with its key. Numbers of time and size carry their unit in the key's
- * documentation.
+/* The values, each described by the row of the table with its key. Numbers of time and size carry
+ * their unit in the key's documentation.
  */
 struct options {
 	char node_name[OPTION_TEXT_SIZE];
@@ -98,22 +98,25 @@ struct options {
 /* Every option at its default. */
 void options_init(struct options *options);
 
-/* --- Setting: each mistake is one line on 'errors' that names where, which key, and what was expected. --- */
+/* --- Setting: each mistake is one line on 'errors' that names where, which key, and what was
+ * expected. ---
+ */
 
-/* Sets 'key' from 'text'; -EINVAL after a line on 'errors'. 'origin.source' must outlive 'options'. */
+/* Sets 'key' from 'text'; -EINVAL after a line on 'errors'. 'origin.source' must outlive 'options'.
+ */
 int options_set(struct options *options, const char *key, const char *text,
 		struct option_origin origin, FILE *errors);
 
-/* Sets what the YAML file at 'path' (which must outlive 'options') says. All mistakes are reported, not only the first;
- * -EINVAL if there was one, -errno when the file cannot be read.
+/* Sets what the YAML file at 'path' (which must outlive 'options') says. All mistakes are reported,
+ * not only the first; -EINVAL if there was one, -errno when the file cannot be read.
  */
 int options_load(struct options *options, const char *path, FILE *errors);
 
 /* Sets 'key' from the command line's "KEY=VALUE". */
 int options_set_pair(struct options *options, const char *pair, FILE *errors);
 
-/* Checks what no single option can tell: relations between options. Resolves "auto" where it depends on other options alone.
- * Returns the number of mistakes reported.
+/* Checks what no single option can tell: relations between options. Resolves "auto" where it
+ * depends on other options alone. Returns the number of mistakes reported.
  */
 uint32_t options_check(struct options *options, FILE *errors);
 

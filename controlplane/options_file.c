@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* Options from a YAML file: libyaml's document with a line for every node, walked along the sections of the table. */
+/* Options from a YAML file: its nodes with their lines, walked along the table's sections. */
 #include <errno.h>
 #include <stdarg.h>
 #include <stdlib.h>
@@ -42,7 +42,9 @@ static const char *scalar_text(const yaml_node_t *node)
 	return (const char *)node->data.scalar.value;
 }
 
-/* A list [1, 2-3] is the same as the text "1,2-3". False when an entry is no scalar, or the text gets too long. */
+/* A list [1, 2-3] is the same as the text "1,2-3". False when an entry is no scalar, or the text
+ * gets too long.
+ */
 static bool join_list(const struct reading *reading, const yaml_node_t *node, char *text,
 		      size_t text_size)
 {

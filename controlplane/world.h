@@ -6,16 +6,16 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* What a control-plane machine may know of the world. The daemon passes the real one (world_os_init), a simulator
- * passes one with virtual time and a seeded generator. Nothing else in controlplane/ may ask for the time or for
- * randomness. Sending is no call: machines return actions and their driver sends.
+/* What a control-plane machine may know of the world. The daemon passes the real one
+ * (world_os_init), a simulator passes one with virtual time and a seeded generator. Nothing else in
+ * controlplane/ may ask for the time or for randomness. Sending is no call: machines return actions
+ * and their driver sends.
  *
  * Thread safety: as safe as the functions behind it; the real ones may be called by any thread.
  */
 struct world {
-	uint64_t (*now_ms)(void *context); /* monotonic; never jumps; unrelated to the calendar */
-	uint64_t (*unix_ms)(
-		void *context); /* the calendar: may jump; for records and logs, never for time-outs */
+	uint64_t (*now_ms)(void *context);  /* monotonic; never jumps; unrelated to the calendar */
+	uint64_t (*unix_ms)(void *context); /* the calendar: may jump; for records, not time-outs */
 	void (*random_bytes)(void *context, void *bytes, size_t size);
 	void *context;
 };

@@ -27,7 +27,8 @@ static uint64_t os_unix_ms(void *context)
 	return clock_ms(CLOCK_REALTIME);
 }
 
-/* getrandom fails only for a bad pointer or a kernel without it: nothing a node could go on with. */
+/* getrandom fails only for a bad pointer or a kernel without it: nothing a node could go on with.
+ */
 static void os_random_bytes(void *context, void *bytes, size_t size)
 {
 	uint8_t *at = bytes;

@@ -21,7 +21,9 @@ enum ctl_output {
 	CTL_OUTPUT_JSON,
 };
 
-/* The options all commands share, and where to print. Strings are borrowed from argv and the environment. */
+/* The options all commands share, and where to print. Strings are borrowed from argv and the
+ * environment.
+ */
 struct ctl {
 	const char *server;     /* data address of a node, "IPV4[:PORT]": item commands */
 	const char *admin;      /* HTTP address of a node, "HOST:PORT": node and cluster commands */
@@ -37,22 +39,24 @@ struct command {
 	const char *name;      /* one word, or two for a group: "get", "partition list" */
 	const char *arguments; /* as help shows them: "KEY VALUE [--ttl TIME]"; "" = none */
 	const char *help;      /* one line */
-	const char *
-		details; /* more lines for `godwitctl help NAME`, each ending with a newline; NULL = none */
+	const char *details;   /* more for `godwitctl help NAME`, whole lines; NULL = none */
 
-	/* argv[0] is the last word of the name; global options are gone from argv, which getopt may permute. Prints
-	 * results to ctl->out and one line that says what went wrong to ctl->err.
+	/* argv[0] is the last word of the name; global options are gone from argv, which getopt may
+	 * permute. Prints results to ctl->out and one line that says what went wrong to ctl->err.
 	 */
 	enum ctl_exit (*run)(struct ctl *ctl, int argc, char **argv);
 };
 
-/* Each file of commands exports one table, terminated by a NULL name; commands.c lists the tables. */
+/* Each file of commands exports one table, terminated by a NULL name; commands.c lists the tables.
+ */
 extern const struct command commands_node[];
 
 /* All tables, terminated by NULL. */
 extern const struct command *const command_tables[];
 
-/* The command that argv[0] (and argv[1]) name; '*words' = how many of them. NULL when there is none. */
+/* The command that argv[0] (and argv[1]) name; '*words' = how many of them. NULL when there is
+ * none.
+ */
 const struct command *command_find(int argc, char **argv, int *words);
 
 /* The list of commands with one line each. */
@@ -61,8 +65,8 @@ void command_print_all(FILE *out);
 /* Usage and details of one command. */
 void command_print(FILE *out, const struct command *command);
 
-/* Prints what is wrong with the arguments and the command's usage to ctl->err; returns CTL_USAGE. 'name' is
- * a command of the table.
+/* Prints what is wrong with the arguments and the command's usage to ctl->err; returns CTL_USAGE.
+ * 'name' is a command of the table.
  */
 enum ctl_exit command_usage(struct ctl *ctl, const char *name, const char *format, ...)
 	__attribute__((format(printf, 3, 4)));

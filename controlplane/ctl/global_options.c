@@ -108,7 +108,9 @@ void global_options_init(struct ctl *ctl)
 	};
 }
 
-/* The option 'word' spells; '*value' = what stands behind '=' or behind the letter, NULL when nothing does. */
+/* The option 'word' spells; '*value' = what stands behind '=' or behind the letter, NULL when
+ * nothing does.
+ */
 static const struct global_option *option_find(const char *word, const char **value)
 {
 	for (size_t i = 0; i < OPTION_COUNT; i++) {

@@ -5,19 +5,21 @@
 
 #include "controlplane/ctl/command.h"
 
-/* Built-in defaults, overridden by the environment (GODWIT_SERVER, GODWIT_ADMIN, GODWIT_TOKEN_FILE). Prints to
- * stdout and stderr.
+/* Built-in defaults, overridden by the environment (GODWIT_SERVER, GODWIT_ADMIN,
+ * GODWIT_TOKEN_FILE). Prints to stdout and stderr.
  */
 void global_options_init(struct ctl *ctl);
 
-/* Takes every global option out of argv (argv[0] is the program) up to the word '--', which is kept, and applies
- * it; '*argc' shrinks. CTL_OK, or CTL_USAGE after one line to ctl->err.
+/* Takes every global option out of argv (argv[0] is the program) up to the word '--', which is
+ * kept, and applies it; '*argc' shrinks. CTL_OK, or CTL_USAGE after one line to ctl->err.
  */
 enum ctl_exit global_options_take(struct ctl *ctl, int *argc, char **argv);
 
 void global_options_print(FILE *out);
 
-/* "250ms", "2s", "5m", "1h", or a plain number of seconds. 0, or -EINVAL when it is none of these or does not fit 32 bits. */
+/* "250ms", "2s", "5m", "1h", or a plain number of seconds. 0, or -EINVAL when it is none of these
+ * or does not fit 32 bits.
+ */
 int duration_parse(const char *text, uint32_t *ms);
 
 #endif

@@ -7,8 +7,8 @@
 #include <stdbool.h>
 #include <stdio.h>
 
-/* Prints the reply of GET /v1/status. Fields that are missing print as 0 or nothing: nodes of other versions may
- * answer. 0, or -ENOMEM.
+/* Prints the reply of GET /v1/status. Fields that are missing print as 0 or nothing: nodes of other
+ * versions may answer. 0, or -ENOMEM.
  */
 int node_view_status(const json_t *status, FILE *out);
 

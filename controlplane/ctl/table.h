@@ -13,14 +13,14 @@
 /* Rows of text cells, printed when all widths are known. */
 struct table;
 
-/* 'heads' are 'column_count' (at most TABLE_COLUMN_MAX) titles; one that starts with '>' makes its column flush
- * right. NULL when out of memory.
+/* 'heads' are 'column_count' (at most TABLE_COLUMN_MAX) titles; one that starts with '>' makes its
+ * column flush right. NULL when out of memory.
  */
 struct table *table_create(const char *const *heads, uint32_t column_count);
 void table_destroy(struct table *table);
 
-/* Appends a row; one format and its arguments for all cells, which are separated by tabs. Missing cells are empty. A cell
- * is cut at TABLE_CELL_SIZE - 1 bytes. 0, or -ENOMEM.
+/* Appends a row; one format and its arguments for all cells, which are separated by tabs. Missing
+ * cells are empty. A cell is cut at TABLE_CELL_SIZE - 1 bytes. 0, or -ENOMEM.
  */
 int table_add(struct table *table, const char *format, ...) __attribute__((format(printf, 2, 3)));
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* Options: defaults, files, command line, relations, and that each mistake names where, which key, what was expected. */
+/* Options: defaults, files, command line, relations; each mistake names where, key, expected. */
 #include "controlplane/options.h"
 #include "tests/unit/unit.h"
 
@@ -7,7 +7,8 @@
 #include <string.h>
 #include <unistd.h>
 
-/* Options read from a temporary file, with what was complained about. Mistakes name the file "f". */
+/* Options read from a temporary file, with what was complained about. Mistakes name the file "f".
+ */
 struct fixture {
 	struct options options;
 	char directory[32];

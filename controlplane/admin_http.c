@@ -1,0 +1,385 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* The admin address over libevent's HTTP server. */
+#include "controlplane/admin_http.h"
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <event2/http.h>
+#include <event2/keyvalq_struct.h>
+#include <netinet/in.h>
+#include <sodium.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#define ROUTE_TABLES_MAX 8u
+
+struct route_table_entry {
+	const struct admin_route *routes;
+	void *context;
+};
+
+struct admin_http {
+	struct evhttp *server;
+	const struct log *log;
+	struct log_limit limit;
+	bool is_loopback;
+	char token[ADMIN_TOKEN_SIZE_MAX]; /* "" = none */
+	uint32_t table_count;
+	struct route_table_entry tables[ROUTE_TABLES_MAX];
+};
+
+void admin_reply_error(struct admin_reply *reply, int status, const char *format, ...)
+{
+	char message[512];
+	va_list arguments;
+
+	va_start(arguments, format);
+	vsnprintf(message, sizeof(message), format, arguments);
+	va_end(arguments);
+	json_decref(reply->json);
+	reply->status = status;
+	reply->json = json_pack("{s{siss}}", "error", "code", status, "message", message);
+}
+
+/* Whether 'path' is the route's; '*rest' = what stands for its '*'. */
+static bool route_matches(const struct admin_route *route, const char *path, const char **rest)
+{
+	size_t size = strlen(route->path);
+
+	if (route->path[size - 1] != '*') {
+		*rest = "";
+		return strcmp(route->path, path) == 0;
+	}
+	*rest = path + size - 1;
+	return strncmp(route->path, path, size - 1) == 0 && **rest;
+}
+
+static const char *method_name(enum admin_method method)
+{
+	static const char *const names[] = { "GET", "POST", "PUT", "DELETE" };
+
+	return names[method];
+}
+
+/* A page of another site that the operator's browser shows can send requests to a loopback address;
+ * by naming its own host in DNS it could even read the replies. It cannot make the browser name an
+ * IP address or localhost as host.
+ */
+static bool is_local_host(const char *host)
+{
+	char name[64];
+	struct in6_addr address;
+	size_t size;
+
+	if (!host)
+		return true; /* no browser */
+	size = host[0] == '[' ? strcspn(++host, "]") : strcspn(host, ":");
+	if (size >= sizeof(name))
+		return false;
+	memcpy(name, host, size);
+	name[size] = '\0';
+	return strcmp(name, "localhost") == 0 || inet_pton(AF_INET, name, &address) == 1 ||
+	       inet_pton(AF_INET6, name, &address) == 1;
+}
+
+static bool is_token_right(const struct admin_http *http, const char *authorization)
+{
+	static const char scheme[] = "Bearer ";
+	char given[ADMIN_TOKEN_SIZE_MAX] = { 0 };
+
+	if (!authorization || strncmp(authorization, scheme, sizeof(scheme) - 1) != 0)
+		return false;
+	authorization += sizeof(scheme) - 1;
+	if (strlen(authorization) >= sizeof(given))
+		return false;
+	strcpy(given, authorization);
+	return sodium_memcmp(given, http->token, sizeof(given)) == 0;
+}
+
+/* Whether the caller may ask at all; the reply is made when not. */
+static bool admit(const struct admin_http *http, const struct admin_call *call,
+		  struct admin_reply *reply)
+{
+	if (http->token[0] && !is_token_right(http, call->authorization)) {
+		admin_reply_error(reply, 401,
+				  "expected the header 'Authorization: Bearer TOKEN' with the "
+				  "token of admin.token_file");
+		return false;
+	}
+	if (!http->token[0] && http->is_loopback && !is_local_host(call->host)) {
+		admin_reply_error(reply, 403, "expected an IP address or localhost as host");
+		return false;
+	}
+	return true;
+}
+
+/* Finds the route; the reply is made when there is none for path or method. */
+static const struct admin_route *find_route(const struct admin_http *http,
+					    const struct admin_call *call, const char **rest,
+					    void **context, struct admin_reply *reply)
+{
+	char allowed[64] = "";
+
+	for (uint32_t t = 0; t < http->table_count; t++) {
+		const struct route_table_entry *table = &http->tables[t];
+
+		for (const struct admin_route *route = table->routes; route->path; route++) {
+			size_t used = strlen(allowed);
+
+			if (!route_matches(route, call->path, rest))
+				continue;
+			*context = table->context;
+			if (call->is_method_known && route->method == call->method)
+				return route;
+			snprintf(allowed + used, sizeof(allowed) - used, "%s%s", used ? ", " : "",
+				 method_name(route->method));
+		}
+	}
+	if (allowed[0])
+		admin_reply_error(reply, 405, "this path takes %s", allowed);
+	else
+		admin_reply_error(reply, 404,
+				  "no such path; there are /v1/status, /v1/counters, "
+				  "/metrics, ...");
+	return NULL;
+}
+
+/* The body as JSON; false after making the reply when it is none. A browser cannot send this
+ * content type to another site without asking it first.
+ */
+static bool read_body(const struct admin_call *call, json_t **body, struct admin_reply *reply)
+{
+	json_error_t error;
+
+	*body = NULL;
+	if (call->body_size == 0 && call->method == ADMIN_GET)
+		return true;
+	if (call->method == ADMIN_GET) {
+		admin_reply_error(reply, 400, "a GET takes no body");
+		return false;
+	}
+	if (!call->content_type || strncmp(call->content_type, "application/json", 16) != 0) {
+		admin_reply_error(reply, 415, "expected Content-Type: application/json");
+		return false;
+	}
+	if (call->body_size == 0)
+		return true;
+	*body = json_loadb(call->body, call->body_size, JSON_REJECT_DUPLICATES, &error);
+	if (!*body)
+		admin_reply_error(reply, 400, "no valid JSON, line %d: %s", error.line, error.text);
+	else if (!json_is_object(*body))
+		admin_reply_error(reply, 400, "expected a JSON object");
+	return reply->json == NULL;
+}
+
+void admin_http_call(const struct admin_http *http, const struct admin_call *call,
+		     struct admin_reply *reply)
+{
+	struct admin_request request = { .method = call->method, .path = call->path };
+	const struct admin_route *route;
+	void *context;
+	json_t *body;
+
+	if (!admit(http, call, reply))
+		return;
+	route = find_route(http, call, &request.rest, &context, reply);
+	if (!route)
+		return;
+	if (call->query && call->query[0]) {
+		admin_reply_error(reply, 400, "this path takes no parameters");
+		return;
+	}
+	if (read_body(call, &body, reply)) {
+		request.body = body;
+		route->handle(context, &request, reply);
+		if (!reply->json && !reply->content_type)
+			admin_reply_error(reply, 500, "out of memory");
+	}
+	json_decref(body);
+}
+
+static bool method_of(struct evhttp_request *request, enum admin_method *method)
+{
+	switch (evhttp_request_get_command(request)) {
+	case EVHTTP_REQ_GET:
+	case EVHTTP_REQ_HEAD:
+		*method = ADMIN_GET;
+		return true;
+	case EVHTTP_REQ_POST:
+		*method = ADMIN_POST;
+		return true;
+	case EVHTTP_REQ_PUT:
+		*method = ADMIN_PUT;
+		return true;
+	case EVHTTP_REQ_DELETE:
+		*method = ADMIN_DELETE;
+		return true;
+	default:
+		*method = ADMIN_GET;
+		return false;
+	}
+}
+
+static void send_reply(struct evhttp_request *request, struct admin_reply *reply)
+{
+	struct evkeyvalq *headers = evhttp_request_get_output_headers(request);
+	char *text = reply->json ? json_dumps(reply->json, JSON_INDENT(2)) : NULL;
+
+	if (text) {
+		evbuffer_drain(reply->text, evbuffer_get_length(reply->text));
+		evbuffer_add_printf(reply->text, "%s\n", text);
+		reply->content_type = "application/json";
+		free(text);
+	}
+	evhttp_add_header(headers, "Content-Type",
+			  reply->content_type ? reply->content_type : "text/plain");
+	evhttp_add_header(headers, "Cache-Control", "no-store");
+	if (reply->status == 401)
+		evhttp_add_header(headers, "WWW-Authenticate", "Bearer");
+	evhttp_send_reply(request, reply->status ? reply->status : 200, NULL, reply->text);
+}
+
+static void log_refusal(struct admin_http *http, struct evhttp_request *request,
+			const struct admin_reply *reply)
+{
+	uint32_t suppressed;
+
+	if (reply->status < 400 || !log_limit_pass(&http->limit, http->log, &suppressed))
+		return;
+	log_info(http->log, "admin", "refused", "status=%d path=\"%s\" suppressed=%u",
+		 reply->status, evhttp_request_get_uri(request), suppressed);
+}
+
+static void on_request(struct evhttp_request *request, void *context)
+{
+	const struct evhttp_uri *uri = evhttp_request_get_evhttp_uri(request);
+	struct evkeyvalq *headers = evhttp_request_get_input_headers(request);
+	struct evbuffer *input = evhttp_request_get_input_buffer(request);
+	struct admin_http *http = context;
+	struct admin_reply reply = { .text = evbuffer_new() };
+	struct admin_call call = {
+		.query = evhttp_uri_get_query(uri),
+		.host = evhttp_find_header(headers, "Host"),
+		.authorization = evhttp_find_header(headers, "Authorization"),
+		.content_type = evhttp_find_header(headers, "Content-Type"),
+		.body_size = evbuffer_get_length(input),
+	};
+	const char *raw = evhttp_uri_get_path(uri);
+	char *path = evhttp_uridecode(raw ? raw : "", 0, NULL);
+
+	if (!reply.text || !path) {
+		evhttp_send_error(request, 503, NULL);
+	} else {
+		call.is_method_known = method_of(request, &call.method);
+		call.path = path;
+		call.body = (const char *)evbuffer_pullup(input, -1);
+		admin_http_call(http, &call, &reply);
+		log_refusal(http, request, &reply);
+		send_reply(request, &reply);
+	}
+	json_decref(reply.json);
+	if (reply.text)
+		evbuffer_free(reply.text);
+	free(path);
+}
+
+static int read_token(struct admin_http *http, const char *path, char *error, size_t error_size)
+{
+	FILE *file;
+
+	if (!path[0])
+		return 0;
+	file = fopen(path, "re");
+	if (!file) {
+		int result = -errno;
+
+		snprintf(error, error_size, "admin.token_file: cannot read %s: %s", path,
+			 strerror(errno));
+		return result;
+	}
+	if (!fgets(http->token, sizeof(http->token), file))
+		http->token[0] = '\0';
+	fclose(file);
+	/* strcspn and memset: what is behind the token must be zero for the comparison */
+	memset(http->token + strcspn(http->token, "\r\n"), 0,
+	       sizeof(http->token) - strcspn(http->token, "\r\n"));
+	if (strlen(http->token) >= 16)
+		return 0;
+	snprintf(
+		error, error_size,
+		"admin.token_file: expected a token of at least 16 characters in the first line of "
+		"%s",
+		path);
+	return -EINVAL;
+}
+
+static int listen_on(struct admin_http *http, const struct admin_http_options *options, char *error,
+		     size_t error_size)
+{
+	struct in_addr address = { htonl(options->ipv4) };
+	char text[INET_ADDRSTRLEN];
+
+	inet_ntop(AF_INET, &address, text, sizeof(text));
+	if (evhttp_bind_socket(http->server, text, options->port) == 0)
+		return 0;
+	snprintf(error, error_size,
+		 errno == EADDRINUSE
+			 ? "admin address %s:%u is in use: is another godwitd running? Set "
+			   "admin.listen to another port, or off"
+			 : "cannot listen on the admin address %s:%u: set admin.listen to an "
+			   "address "
+			   "of this machine, or off",
+		 text, options->port);
+	return -EADDRINUSE;
+}
+
+int admin_http_create(struct admin_http **http, struct event_base *base,
+		      const struct admin_http_options *options, char *error, size_t error_size)
+{
+	struct admin_http *h = calloc(1, sizeof(*h));
+	int result = -ENOMEM;
+
+	snprintf(error, error_size, "out of memory");
+	if (h) {
+		h->log = options->log;
+		h->is_loopback = options->ipv4 >> 24 == 127;
+		h->server = evhttp_new(base);
+	}
+	if (h && h->server) {
+		evhttp_set_max_body_size(h->server, ADMIN_BODY_SIZE_MAX);
+		evhttp_set_max_headers_size(h->server, ADMIN_HEADERS_SIZE_MAX);
+		evhttp_set_timeout(h->server, ADMIN_TIMEOUT_S);
+		evhttp_set_allowed_methods(h->server, UINT16_MAX);
+		evhttp_set_gencb(h->server, on_request, h);
+		result = read_token(h, options->token_file, error, error_size);
+		if (result == 0)
+			result = listen_on(h, options, error, error_size);
+	}
+	if (result != 0) {
+		admin_http_destroy(h);
+		return result;
+	}
+	*http = h;
+	return 0;
+}
+
+void admin_http_destroy(struct admin_http *http)
+{
+	if (!http)
+		return;
+	if (http->server)
+		evhttp_free(http->server);
+	sodium_memzero(http->token, sizeof(http->token));
+	free(http);
+}
+
+int admin_http_add_routes(struct admin_http *http, const struct admin_route *routes, void *context)
+{
+	if (http->table_count == ROUTE_TABLES_MAX)
+		return -ENOSPC;
+	http->tables[http->table_count++] = (struct route_table_entry){ routes, context };
+	return 0;
+}

@@ -1,0 +1,95 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* The admin address: HTTP with JSON bodies, routes in tables, errors that say what was expected. */
+#ifndef CONTROLPLANE_ADMIN_HTTP_H
+#define CONTROLPLANE_ADMIN_HTTP_H
+
+#include <event2/buffer.h>
+#include <event2/event.h>
+#include <jansson.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "controlplane/log.h"
+
+enum admin_method {
+	ADMIN_GET, /* also answers HEAD */
+	ADMIN_POST,
+	ADMIN_PUT,
+	ADMIN_DELETE,
+};
+
+/* A request, borrowed for the time of the call. */
+struct admin_request {
+	enum admin_method method;
+	const char *path;   /* decoded, "/v1/partitions/7" */
+	const char *rest;   /* what stands for the route's '*'; "" when it has none */
+	const json_t *body; /* an object; NULL = no body */
+};
+
+/* The reply; zeroed before the call. A handler sets 'json' (which is taken), or fills 'text' and
+ * sets its type, or calls admin_reply_error().
+ */
+struct admin_reply {
+	int status; /* HTTP; 0 = 200 */
+	json_t *json;
+	struct evbuffer *text;
+	const char *content_type; /* of text */
+};
+
+/* A path that ends with '*' matches one or more characters there. */
+struct admin_route {
+	enum admin_method method;
+	const char *path;
+	void (*handle)(void *context, const struct admin_request *request,
+		       struct admin_reply *reply);
+};
+
+/* Makes the reply {"error": {"code": status, "message": ...}}. */
+void admin_reply_error(struct admin_reply *reply, int status, const char *format, ...)
+	__attribute__((format(printf, 3, 4)));
+
+#define ADMIN_BODY_SIZE_MAX (1u << 20)
+#define ADMIN_HEADERS_SIZE_MAX (16u << 10)
+#define ADMIN_TIMEOUT_S 10
+#define ADMIN_TOKEN_SIZE_MAX 256u
+
+/* Thread safety: control thread only; the one that runs the event loop. */
+struct admin_http;
+
+struct admin_http_options {
+	uint32_t ipv4; /* host byte order */
+	uint16_t port;
+	const char *token_file; /* "" = no token is asked for */
+	const struct log *log;  /* outlives the server */
+};
+
+/* Listens. On failure returns -errno and writes one line, what failed and what to do, into 'error'.
+ */
+int admin_http_create(struct admin_http **http, struct event_base *base,
+		      const struct admin_http_options *options, char *error, size_t error_size);
+void admin_http_destroy(struct admin_http *http);
+
+/* Adds a table of routes (terminated by a NULL path), all called with 'context'; both outlive the
+ * server. 0, or -ENOSPC.
+ */
+int admin_http_add_routes(struct admin_http *http, const struct admin_route *routes, void *context);
+
+/* What the server would reply, without a connection: for tests. 'reply->text' must be there. 'host'
+ * and 'authorization' are the headers, NULL = none; 'body' is 'body_size' bytes of the content type
+ * 'content_type'.
+ */
+struct admin_call {
+	enum admin_method method;
+	bool is_method_known;
+	const char *path;  /* decoded, without the query */
+	const char *query; /* NULL = none */
+	const char *host;
+	const char *authorization;
+	const char *content_type;
+	const char *body;
+	size_t body_size;
+};
+void admin_http_call(const struct admin_http *http, const struct admin_call *call,
+		     struct admin_reply *reply);
+
+#endif
