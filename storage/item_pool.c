@@ -70,9 +70,7 @@ struct item_pool {
 	struct item_slab *slabs;
 	uint8_t *blocks;
 	struct item_memory *memory;
-	uint64_t bytes_requested;
-	uint64_t slabs_held;
-	uint64_t slabs_emptied;
+	struct item_pool_stats stats; /* summed up as they change: callers look each loop turn */
 
 	/* Compaction. */
 	struct item_slab *victim; /* whose items are being named */
@@ -158,7 +156,7 @@ static void slab_init(struct item_pool *pool, struct size_class *class, struct i
 	slab->used = 0;
 	slab->is_draining = false;
 	class->blocks += slab->block_count;
-	counter_add(&pool->slabs_held, 1);
+	counter_add(&pool->stats.slabs, 1);
 	ASAN_POISON_MEMORY_REGION(block_at(pool, slab, 0), ITEM_SLAB_SIZE);
 }
 
@@ -167,7 +165,7 @@ static void slab_release(struct item_pool *pool, struct item_slab *slab)
 {
 	ASAN_UNPOISON_MEMORY_REGION(block_at(pool, slab, 0), ITEM_SLAB_SIZE);
 	slab->pool = NULL;
-	counter_add(&pool->slabs_held, UINT64_MAX);
+	counter_add(&pool->stats.slabs, UINT64_MAX);
 	item_memory_give(pool->memory, slab);
 }
 
@@ -194,7 +192,7 @@ static void draining_slab_sank(struct item_pool *pool, struct item_slab *slab)
 		return;
 	cds_list_del(&slab->list);
 	pool->draining_count--;
-	counter_add(&pool->slabs_emptied, 1);
+	counter_add(&pool->stats.slabs_emptied, 1);
 	if (pool->victim == slab)
 		pool->victim = NULL;
 	slab_release(pool, slab);
@@ -330,8 +328,10 @@ struct item *item_pool_alloc(struct item_pool *pool, uint32_t size)
 	if (unlikely(class->cached == 0) && !cache_refill(pool, class))
 		return NULL;
 	item = class->cache[--class->cached];
-	counter_add(&class->items, 1);
-	counter_add(&pool->bytes_requested, size);
+	class->items++;
+	counter_add(&pool->stats.items, 1);
+	counter_add(&pool->stats.bytes_requested, size);
+	counter_add(&pool->stats.bytes_allocated, class->block_size);
 	ASAN_UNPOISON_MEMORY_REGION(item, size);
 	memset(item, 0, ITEM_HEADER_SIZE);
 	item->flags = ITEM_ALLOCATED;
@@ -345,8 +345,11 @@ void item_pool_free(struct item_pool *pool, struct item *item)
 
 	assert(slab->pool == pool);
 	assert(item->flags & ITEM_ALLOCATED);
-	counter_add(&class->items, UINT64_MAX);
-	counter_add(&pool->bytes_requested, -(uint64_t)item_size(item->key_size, item->value_size));
+	class->items--;
+	counter_add(&pool->stats.items, UINT64_MAX);
+	counter_add(&pool->stats.bytes_requested,
+		    -(uint64_t)item_size(item->key_size, item->value_size));
+	counter_add(&pool->stats.bytes_allocated, -(uint64_t) class->block_size);
 	item->flags = 0;
 	poison_block(item, class->block_size);
 	if (unlikely(slab->is_draining)) {
@@ -537,7 +540,7 @@ void item_pool_destroy(struct item_pool *pool)
 			slab_release(pool, class->current);
 	}
 	release_list(pool, &pool->draining);
-	assert(pool->slabs_held == 0);
+	assert(pool->stats.slabs == 0);
 	free(pool);
 }
 
@@ -548,15 +551,9 @@ uint32_t item_pool_block_size(uint32_t size)
 
 void item_pool_stats(const struct item_pool *pool, struct item_pool_stats *stats)
 {
-	*stats = (struct item_pool_stats){
-		.bytes_requested = counter_read(&pool->bytes_requested),
-		.slabs = counter_read(&pool->slabs_held),
-		.slabs_emptied = counter_read(&pool->slabs_emptied),
-	};
-	for (uint32_t i = 0; i < ITEM_CLASS_COUNT; i++) {
-		uint64_t items = counter_read(&pool->classes[i].items);
-
-		stats->items += items;
-		stats->bytes_allocated += items * pool->classes[i].block_size;
-	}
+	stats->items = counter_read(&pool->stats.items);
+	stats->bytes_requested = counter_read(&pool->stats.bytes_requested);
+	stats->bytes_allocated = counter_read(&pool->stats.bytes_allocated);
+	stats->slabs = counter_read(&pool->stats.slabs);
+	stats->slabs_emptied = counter_read(&pool->stats.slabs_emptied);
 }
