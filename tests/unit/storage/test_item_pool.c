@@ -159,12 +159,20 @@ static bool all_intact(const struct fixture *fixture)
 	return true;
 }
 
+static bool is_held(const struct fixture *fixture, const struct item *item)
+{
+	return item->slot < fixture->held_count && fixture->held[item->slot].item == item;
+}
+
 /* What a shard does with a named item, but the original is freed at once. */
 static bool relocate(struct fixture *fixture, struct item *item)
 {
 	uint32_t size = item_size(item->key_size, item->value_size);
-	struct item *copy = item_pool_alloc(fixture->pool, size);
+	struct item *copy;
 
+	if (!is_held(fixture, item))
+		CU_FAIL_FATAL("compaction named what is no item");
+	copy = item_pool_alloc(fixture->pool, size);
 	if (!copy)
 		return false;
 	memcpy(copy, item, size);
@@ -461,10 +469,15 @@ static void test_compaction_waits_for_retired_items(void)
 	fill_with(&fixture, 400);
 	drop_share(&fixture, 60);
 	free_before = slabs_free(&fixture);
+	while (retired_count < 100) { /* deleted, not relocated */
+		retired[retired_count] = fixture.held[retired_count].item;
+		retired[retired_count++]->flags |= ITEM_RETIRED;
+	}
 	while ((item = item_pool_compact_next(fixture.pool, 4096)) && retired_count < 4096) {
 		struct item *copy = item_pool_alloc(fixture.pool, 400);
 
 		CU_ASSERT_PTR_NOT_NULL_FATAL(copy);
+		CU_ASSERT_FALSE(item->flags & ITEM_RETIRED);
 		for (uint32_t i = 0; i < retired_count; i++)
 			CU_ASSERT(copy != retired[i]);
 		memcpy(copy, item, 400);
@@ -472,7 +485,7 @@ static void test_compaction_waits_for_retired_items(void)
 		item->flags |= ITEM_RETIRED;
 		retired[retired_count++] = item;
 	}
-	CU_ASSERT(retired_count > 0);
+	CU_ASSERT(retired_count > 100);
 	CU_ASSERT_EQUAL(slabs_free(&fixture), free_before);
 	CU_ASSERT(all_intact(&fixture));
 	for (uint32_t i = 0; i < retired_count; i++)
@@ -497,6 +510,64 @@ static void test_a_refused_item_puts_its_slab_back(void)
 	fill_with(&fixture, 400);
 	CU_ASSERT_EQUAL(fixture.held_count, held_before); /* no block is lost */
 	CU_ASSERT(all_intact(&fixture));
+	fixture_fini(&fixture);
+}
+
+/* Of four slabs three quarters, one half, one quarter, all of the items stay. */
+static void test_the_sparsest_slab_is_emptied_into_the_fullest(void)
+{
+	static const uint32_t share_kept[] = { 3, 2, 1, 4 };
+	uint32_t per_slab = ITEM_SLAB_SIZE / item_pool_block_size(400);
+	struct fixture fixture;
+	uint8_t *blocks;
+
+	fixture_init(&fixture, 4 * ITEM_SLAB_SIZE);
+	blocks = item_memory_blocks(fixture.memory);
+	fill_with(&fixture, 400);
+	for (uint64_t i = fixture.held_count; i-- > 0;) {
+		uint64_t offset = (uint64_t)((uint8_t *)fixture.held[i].item - blocks);
+		uint64_t place = offset % ITEM_SLAB_SIZE / item_pool_block_size(400);
+
+		if (place >= per_slab * share_kept[offset / ITEM_SLAB_SIZE] / 4)
+			drop(&fixture, i);
+	}
+	for (uint32_t i = 0; i < per_slab / 4; i++) {
+		struct item *item = item_pool_compact_next(fixture.pool, 4096);
+		uint32_t slot;
+
+		CU_ASSERT_PTR_NOT_NULL_FATAL(item);
+		CU_ASSERT_EQUAL(((uint8_t *)item - blocks) / ITEM_SLAB_SIZE, 2);
+		slot = item->slot;
+		CU_ASSERT(relocate(&fixture, item));
+		item = fixture.held[slot].item;
+		CU_ASSERT_EQUAL(((uint8_t *)item - blocks) / ITEM_SLAB_SIZE, 0);
+	}
+	CU_ASSERT_EQUAL(slabs_free(&fixture), 1);
+	fixture_fini(&fixture);
+}
+
+/* Blocks that a class fetched ahead of need hold what another class left there. */
+static void test_blocks_never_handed_out_are_not_named(void)
+{
+	struct fixture fixture;
+
+	fixture_init(&fixture, 16 * ITEM_SLAB_SIZE);
+	for (uint32_t round = 0; round < 8; round++) {
+		uint32_t size = 200 + round * 300;
+
+		fill_with(&fixture, size);
+		drop_share(&fixture, 100); /* the content stays */
+		for (uint32_t i = 0; i < 5 * ITEM_SLAB_SIZE / (size + 300); i++)
+			hold_new(&fixture, size + 300);
+		for (uint32_t small = 30; fixture.held_count > 0 && small < 60; small += 8) {
+			hold_new(&fixture, small); /* fetches 16, takes one */
+			fill_with(&fixture, 8000);
+			drop_share(&fixture, 90);
+			compact(&fixture);
+		}
+		CU_ASSERT(all_intact(&fixture));
+		drop_share(&fixture, 100);
+	}
 	fixture_fini(&fixture);
 }
 
@@ -649,6 +720,65 @@ static void test_housekeeping_makes_the_next_slabs_resident(void)
 	item_memory_destroy(memory);
 }
 
+/* --- Two cores on one memory --- */
+
+struct core {
+	struct fixture fixture;
+	bool is_corrupt;
+};
+
+/* Grows and shrinks in turns, compacts all the time, and checks what it drops. */
+static void *work_on_shared_memory(void *argument)
+{
+	struct core *core = argument;
+	struct fixture *fixture = &core->fixture;
+
+	for (uint32_t step = 0; step < 300000; step++) {
+		struct item *item = step % 16 ? NULL : item_pool_compact_next(fixture->pool, 32);
+
+		if (item && is_held(fixture, item))
+			relocate(fixture, item);
+		if (below(fixture, 100) < (step / 20000 % 2 ? 35 : 65)) {
+			hold_new(fixture, ITEM_HEADER_SIZE + (uint32_t)below(fixture, 1500));
+		} else if (fixture->held_count > 0) {
+			uint64_t index = below(fixture, fixture->held_count);
+
+			core->is_corrupt |= !held_is_intact(&fixture->held[index]);
+			drop(fixture, index);
+		}
+	}
+	core->is_corrupt |= !all_intact(fixture);
+	return NULL;
+}
+
+static void test_two_cores_share_memory_at_full_speed(void)
+{
+	struct item_memory *memory = memory_create(4 * MIB);
+	struct item_memory_stats stats;
+	struct core cores[2];
+	pthread_t threads[2];
+
+	for (uint32_t i = 0; i < 2; i++) {
+		fixture_init_shared(&cores[i].fixture, memory);
+		cores[i].is_corrupt = false;
+		cores[i].fixture.random = i;
+	}
+	for (uint32_t i = 0; i < 2; i++)
+		CU_ASSERT_EQUAL_FATAL(
+			pthread_create(&threads[i], NULL, work_on_shared_memory, &cores[i]), 0);
+	for (uint32_t i = 0; i < 2; i++) {
+		pthread_join(threads[i], NULL);
+		CU_ASSERT_FALSE(cores[i].is_corrupt);
+		CU_ASSERT_EQUAL(pool_stats(&cores[i].fixture).items, cores[i].fixture.held_count);
+		CU_ASSERT(cores[i].fixture.relocated > 0);
+	}
+	for (uint32_t i = 0; i < 2; i++)
+		fixture_fini_shared(&cores[i].fixture);
+	item_memory_stats(memory, &stats);
+	CU_ASSERT_EQUAL(stats.slabs_free, stats.slab_count);
+	item_memory_destroy(memory);
+}
+
 /* --- The stack of free slabs under contention --- */
 
 struct contender {
@@ -728,11 +858,14 @@ int main(void)
 		UNIT_TEST(test_compaction_leaves_dense_and_idle_memory_alone),
 		UNIT_TEST(test_compaction_waits_for_retired_items),
 		UNIT_TEST(test_a_refused_item_puts_its_slab_back),
+		UNIT_TEST(test_the_sparsest_slab_is_emptied_into_the_fullest),
+		UNIT_TEST(test_blocks_never_handed_out_are_not_named),
 		UNIT_TEST(test_compaction_is_bounded_per_call),
 		UNIT_TEST(test_a_swelling_class_is_left_alone),
 		UNIT_TEST(test_two_pools_hand_memory_to_each_other),
 		UNIT_TEST(test_an_idle_pool_gives_its_empty_slabs_up),
 		UNIT_TEST(test_housekeeping_makes_the_next_slabs_resident),
+		UNIT_TEST(test_two_cores_share_memory_at_full_speed),
 		UNIT_TEST(test_slabs_are_lent_to_one_core_at_a_time),
 		{ NULL, NULL },
 	};
