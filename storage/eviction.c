@@ -12,7 +12,8 @@ static uint64_t reserve_min(const struct eviction_memory *memory)
 	return memory->held / RESERVE_SHARE_MIN;
 }
 
-bool eviction_is_due(struct eviction_clock *clock, const struct eviction_memory *memory, uint64_t now_ms)
+bool eviction_is_due(struct eviction_clock *clock, const struct eviction_memory *memory,
+		     uint64_t now_ms)
 {
 	if (now_ms >= clock->shrunk_at_ms + SHRINK_PERIOD_MS) {
 		clock->shrunk_at_ms = now_ms;

@@ -8,11 +8,13 @@
 
 #include "storage/slot_walk.h"
 
-/* A hand passes slot after slot. An expired item goes; one read since the hand's last visit loses its mark and stays; any
- * other goes. A read costs one store to the item's own line, at most once per round of the hand, by the owner.
+/* A hand passes slot after slot. An expired item goes; one read since the hand's last visit loses
+ * its mark and stays; any other goes. A read costs one store to the item's own line, at most once
+ * per round of the hand, by the owner.
  *
- * Freed memory is usable only a grace period later, so eviction runs ahead of demand: 'reserve_bytes' are kept free or on
- * their way to it. The reserve starts small, doubles when a request found no memory all the same, and shrinks slowly.
+ * Freed memory is usable only a grace period later, so eviction runs ahead of demand:
+ * 'reserve_bytes' are kept free or on their way to it. The reserve starts small, doubles when a
+ * request found no memory all the same, and shrinks slowly.
  *
  * Thread safety: owner core only.
  */
@@ -30,13 +32,14 @@ struct eviction_memory {
 };
 
 /* Whether items must go now to keep the reserve. Called about once per loop turn. */
-bool eviction_is_due(struct eviction_clock *clock, const struct eviction_memory *memory, uint64_t now_ms);
+bool eviction_is_due(struct eviction_clock *clock, const struct eviction_memory *memory,
+		     uint64_t now_ms);
 
 /* A request found no memory: the reserve was too small. */
 void eviction_note_shortage(struct eviction_clock *clock, const struct eviction_memory *memory);
 
-/* Moves the hand until it finds items to evict or has passed 'slot_max' slots. Stores the items in 'items' (room for
- * SLOT_WALK_ITEMS), their number in '*item_count', and returns the slots passed.
+/* Moves the hand until it finds items to evict or has passed 'slot_max' slots. Stores the items in
+ * 'items' (room for SLOT_WALK_ITEMS), their number in '*item_count', and returns the slots passed.
  */
 uint32_t eviction_sweep(struct eviction_clock *clock, uint64_t now_ms, uint32_t slot_max,
 			struct item **items, uint32_t *item_count);

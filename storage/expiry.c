@@ -29,8 +29,8 @@ static uint32_t keep_expired(struct item **items, uint32_t count, uint64_t now_m
 	return kept;
 }
 
-uint32_t expiry_sweep(struct expiry *expiry, uint64_t now_ms, uint64_t slot_count, uint32_t slot_max,
-		      struct item **items, uint32_t *item_count)
+uint32_t expiry_sweep(struct expiry *expiry, uint64_t now_ms, uint64_t slot_count,
+		      uint32_t slot_max, struct item **items, uint32_t *item_count)
 {
 	uint64_t due;
 	uint32_t passed = 0;

@@ -15,15 +15,17 @@
 
 #define NAME_SIZE 20
 
-/* Entries left when the next table is asked for: a quarter of the table, more for small ones, because building takes about
- * the same time for all of them.
+/* Entries left when the next table is asked for: a quarter of the table, more for small ones,
+ * because building takes about the same time for all of them.
  */
 #define ENTRIES_LEFT_AT_REQUEST (1u << 19)
 
 /* Housekeeping calls between two attempts to build a table that failed: doubles up to this. */
 #define BUILD_PAUSE_MAX 1024u
 
-/* What can be retired, told by the argument: a whole generation, the views before it, else a position of its table. */
+/* What can be retired, told by the argument: a whole generation, the views before it, else a
+ * position of its table.
+ */
 #define ARGUMENT_GENERATION INDEX_ARGUMENT_MAX
 #define ARGUMENT_VIEW (INDEX_ARGUMENT_MAX - 1)
 
@@ -58,7 +60,7 @@ struct index {
 
 	/* Housekeeper. */
 	struct generation *unfinished; /* being built */
-	uint32_t build_pause; /* calls to skip after a failure */
+	uint32_t build_pause;          /* calls to skip after a failure */
 	uint32_t build_skip;
 	uint32_t tables_made;
 	char name[NAME_SIZE - 7];
@@ -169,8 +171,8 @@ static bool is_item_of(const struct item *item, const struct key_ref *key)
 	return key_bytes_equal(item->bytes, item->key_size, key->bytes, key->size);
 }
 
-/* Previous before current, because an entry moves from the one to the other: a reader who asked the other way round could
- * miss it in both.
+/* Previous before current, because an entry moves from the one to the other: a reader who asked the
+ * other way round could miss it in both.
  */
 static struct item *find(const struct index_view *view, uint64_t digest)
 {
@@ -278,7 +280,9 @@ static void request_table(struct index *index)
 	__atomic_store_n(&index->wanted, table->entry_max * 2 + 1, __ATOMIC_RELEASE);
 }
 
-/* Makes the table that was built the current one. False when there is none, or the last growth still runs. */
+/* Makes the table that was built the current one. False when there is none, or the last growth
+ * still runs.
+ */
 static bool start_growth(struct index *index)
 {
 	struct generation *built = __atomic_load_n(&index->built, __ATOMIC_ACQUIRE);
@@ -309,7 +313,9 @@ static void finish_growth(struct index *index)
 
 bool index_is_moving(const struct index *index)
 {
-	/* A reader that still holds the view before the growth knows only the previous table: nothing may leave it yet. */
+	/* A reader that still holds the view before the growth knows only the previous table:
+	 * nothing may leave it yet.
+	 */
 	return index->previous && index->current->is_settled;
 }
 
@@ -334,7 +340,7 @@ void index_move(struct index *index, const struct key_digest *digests, struct it
 		low[i] = &digests[i].low;
 	if (count > 0) {
 		index_table_find_bulk(previous, low, count, found);
-		/* Nothing is there: this fetches the buckets that the entries go to, all at once. */
+		/* Nothing is there: this fetches the buckets that the entries go to. */
 		index_table_find_bulk(index->current->table, low, count, ignored);
 	}
 	for (uint32_t i = 0; i < count; i++) {
@@ -370,7 +376,9 @@ bool index_insert(struct index *index, const struct key_ref *key, struct item *i
 			counter_add(&index->stats.collisions, 1);
 			return false;
 		}
-		/* Before the entry, so that no reader finds the low half taken and does not look further. */
+		/* Before the entry, so that no reader finds the low half taken and does not look
+		 * further.
+		 */
 		counter_add(&index->alternates, 1);
 	}
 	if (!add_to_current(index, digest, item)) {
@@ -385,7 +393,8 @@ bool index_insert(struct index *index, const struct key_ref *key, struct item *i
 }
 
 /* The half of 'digest' that 'item' is stored under. */
-static uint64_t half_of(const struct index *index, struct key_digest digest, const struct item *item)
+static uint64_t half_of(const struct index *index, struct key_digest digest,
+			const struct item *item)
 {
 	if (index->alternates == 0 || find(index->view, digest.low) == item)
 		return digest.low;

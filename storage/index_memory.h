@@ -6,12 +6,13 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-/* One DPDK heap over one mapping. rte_free() returns nothing to the system without huge pages, and the EAL's own heap is
- * small then; a heap per table has neither limit. All pages are resident when it is open, so that the owner of the table
- * never waits for a page fault; large ones are asked for, because lookups are random.
+/* One DPDK heap over one mapping. rte_free() returns nothing to the system without huge pages, and
+ * the EAL's own heap is small then; a heap per table has neither limit. All pages are resident when
+ * it is open, so that the owner of the table never waits for a page fault; large ones are asked
+ * for, because lookups are random.
  *
- * DPDK has 32 heaps per process. When they run out, or the mapping fails, 'socket_id' names the EAL's own memory
- * and 'address' is NULL: slower to give back, otherwise the same.
+ * DPDK has 32 heaps per process. When they run out, or the mapping fails, 'socket_id' names the
+ * EAL's own memory and 'address' is NULL: slower to give back, otherwise the same.
  *
  * Thread safety: DPDK locks its list of heaps; one object is used by one thread.
  */
@@ -26,7 +27,9 @@ struct index_memory {
 /* Reserves 'size' bytes under the unique 'name'. Never fails: falls back to the EAL's memory. */
 void index_memory_init(struct index_memory *memory, const char *name, size_t size);
 
-/* Makes at most 'size_max' bytes more resident. True when all are: then index_memory_open() is fast. */
+/* Makes at most 'size_max' bytes more resident. True when all are: then index_memory_open() is
+ * fast.
+ */
 bool index_memory_prefault(struct index_memory *memory, size_t size_max);
 
 /* Makes the memory allocatable from 'socket_id'. Never fails: falls back to the EAL's memory. */

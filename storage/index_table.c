@@ -10,7 +10,9 @@
 
 #include "storage/key.h"
 
-/* What rte_hash takes for an entry of an 8-byte key: key and data 16, share of a bucket 8, ring of free positions 4. */
+/* What rte_hash takes for an entry of an 8-byte key: key and data 16, share of a bucket 8, ring of
+ * free positions 4.
+ */
 #define ENTRY_SIZE 28u
 /* Its fixed part: ring, hash and heap headers, alignment. */
 #define TABLE_OVERHEAD ((size_t)64 << 10)

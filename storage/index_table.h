@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* One hash table of the index: 64-bit digest -> item, a fixed number of entries, memory of its own. */
+/* One hash table of the index: 64-bit digest -> item, a fixed number of entries, memory of its own.
+ */
 #ifndef STORAGE_INDEX_TABLE_H
 #define STORAGE_INDEX_TABLE_H
 
@@ -10,10 +11,11 @@
 #include "storage/item.h"
 #include "storage/limits.h"
 
-/* An rte_hash (lock-free readers, one writer, entries not freed on delete) with the digest as key and the item as data.
+/* An rte_hash (lock-free readers, one writer, entries not freed on delete) with the digest as key
+ * and the item as data.
  *
- * Thread safety: one writer calls the functions marked (owner); any registered RCU reader may look up meanwhile. create and
- * destroy are called by any one thread while nobody else knows the table.
+ * Thread safety: one writer calls the functions marked (owner); any registered RCU reader may look
+ * up meanwhile. create and destroy are called by any one thread while nobody else knows the table.
  */
 struct index_table {
 	struct rte_hash *hash; /* NULL until built */
@@ -23,19 +25,20 @@ struct index_table {
 	struct index_memory memory;
 };
 
-/* The smallest and the largest number of entries. Tables hold 2^k - 1: rte_hash rounds its buckets and its ring of free
- * positions up to powers of two and keeps one position for itself.
+/* The smallest and the largest number of entries. Tables hold 2^k - 1: rte_hash rounds its buckets
+ * and its ring of free positions up to powers of two and keeps one position for itself.
  */
 #define INDEX_TABLE_ENTRY_MIN ((1u << 10) - 1)
 #define INDEX_TABLE_ENTRY_MAX ((1u << 30) - 1)
 
-/* A table that index_table_build() has yet to complete; NULL when there is no memory. 'name' is at most 19 characters and
- * unique in the process. 'entry_max' is 2^k - 1.
+/* A table that index_table_build() has yet to complete; NULL when there is no memory. 'name' is at
+ * most 19 characters and unique in the process. 'entry_max' is 2^k - 1.
  */
 struct index_table *index_table_create(const char *name, uint32_t entry_max);
 
-/* Continues to build the table: a few milliseconds of work, so that others who wait for the calling thread do not wait long.
- * 0 when it can be used, -EAGAIN when there is more to do, -ENOMEM when it cannot be built.
+/* Continues to build the table: a few milliseconds of work, so that others who wait for the calling
+ * thread do not wait long. 0 when it can be used, -EAGAIN when there is more to do, -ENOMEM when it
+ * cannot be built.
  */
 int index_table_build(struct index_table *table);
 
@@ -45,20 +48,22 @@ void index_table_destroy(struct index_table *table);
 /* The item under 'digest', or NULL. */
 struct item *index_table_find(const struct index_table *table, uint64_t digest);
 
-/* Sets items[i] to what digests[i] points to maps to, or NULL; returns a mask of the found ones. 'count' is at most
- * SHARD_BATCH_MAX.
+/* Sets items[i] to what digests[i] points to maps to, or NULL; returns a mask of the found ones.
+ * 'count' is at most SHARD_BATCH_MAX.
  */
 uint32_t index_table_find_bulk(const struct index_table *table, const uint64_t *const *digests,
 			       uint32_t count, struct item **items);
 
-/* Maps 'digest', which has no entry yet, to 'item' (owner). False when there is no room: nothing changed. */
+/* Maps 'digest', which has no entry yet, to 'item' (owner). False when there is no room: nothing
+ * changed.
+ */
 bool index_table_add(struct index_table *table, uint64_t digest, struct item *item);
 
 /* Points the entry of 'digest', which exists, to 'item' (owner). */
 void index_table_update(struct index_table *table, uint64_t digest, struct item *item);
 
-/* Removes the entry of 'digest' (owner). Its position, or -1 when there is none. The position can be used again only after
- * index_table_free_position(), a grace period later.
+/* Removes the entry of 'digest' (owner). Its position, or -1 when there is none. The position can
+ * be used again only after index_table_free_position(), a grace period later.
  */
 int32_t index_table_remove(struct index_table *table, uint64_t digest);
 void index_table_free_position(struct index_table *table, int32_t position);

@@ -12,25 +12,25 @@
 
 /* An item, 24 bytes of header, then the key, then the value:
  *
- *      0        8      12              16       18          20           22         23      24
- *      +--------+------+---------------+--------+-----------+------------+----------+-------+-----+-------+
- *      |version | slot | expiry low 32 | exp hi | partition | value_size | key_size | flags | key | value |
- *      +--------+------+---------------+--------+-----------+------------+----------+-------+-----+-------+
+ *      0        8     12            16      18         20          22        23     24
+ *      +--------+-----+-------------+-------+----------+-----------+---------+------+----+------+
+ *      |version |slot |expiry low 32|exp. hi|partition |value_size |key_size |flags |key |value |
+ *      +--------+-----+-------------+-------+----------+-----------+---------+------+----+------+
  *
- * Thread safety: everything but 'flags' is written before the item is published and never after, so any
- * RCU reader may read it without a fence beyond rcu_dereference. 'flags' is written by the owner core alone.
- * An item found under RCU lives until the reader's next quiescent state.
+ * Thread safety: everything but 'flags' is written before the item is published and never after, so
+ * any RCU reader may read it without a fence beyond rcu_dereference. 'flags' is written by the
+ * owner core alone. An item found under RCU lives until the reader's next quiescent state.
  */
 struct item {
-	uint64_t version;             /* epoch << 40 | sequence */
-	uint32_t slot;                /* in its partition; stable for the life of the key */
-	uint32_t expires_at_ms_low;   /* node clock, unix milliseconds, 48 bits; 0 = never */
+	uint64_t version;           /* epoch << 40 | sequence */
+	uint32_t slot;              /* in its partition; stable for the life of the key */
+	uint32_t expires_at_ms_low; /* node clock, unix milliseconds, 48 bits; 0 = never */
 	uint16_t expires_at_ms_high;
 	uint16_t partition;
-	uint16_t value_size;          /* bytes */
-	uint8_t key_size;             /* bytes */
-	uint8_t flags;                /* enum item_flag; owner core only */
-	uint8_t bytes[];              /* key_size bytes of key, value_size bytes of value */
+	uint16_t value_size; /* bytes */
+	uint8_t key_size;    /* bytes */
+	uint8_t flags;       /* enum item_flag; owner core only */
+	uint8_t bytes[];     /* key_size bytes of key, value_size bytes of value */
 };
 
 #define ITEM_HEADER_SIZE 24u

@@ -9,8 +9,9 @@
 
 #include "storage/limits.h"
 
-/* 128 bits of XXH3 under a per-boot secret, so that nobody outside the process can aim collisions. They are two
- * digests of 64 bits: the index stores a key under 'low', and under 'high' when another key already has its 'low'.
+/* 128 bits of XXH3 under a per-boot secret, so that nobody outside the process can aim collisions.
+ * They are two digests of 64 bits: the index stores a key under 'low', and under 'high' when
+ * another key already has its 'low'.
  */
 struct key_digest {
 	uint64_t low;
@@ -42,9 +43,11 @@ static inline uint32_t key_digest_signature(uint64_t half)
 	return (uint32_t)half;
 }
 
-/* Whether two keys are the same bytes. Keys are short: words compared inline cost less than a call to memcmp().
+/* Whether two keys are the same bytes. Keys are short: words compared inline cost less than a call
+ * to memcmp().
  */
-static inline bool key_bytes_equal(const uint8_t *a, uint32_t a_size, const uint8_t *b, uint32_t b_size)
+static inline bool key_bytes_equal(const uint8_t *a, uint32_t a_size, const uint8_t *b,
+				   uint32_t b_size)
 {
 	uint64_t x, y, difference = 0;
 	uint32_t i;

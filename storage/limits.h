@@ -20,7 +20,7 @@
 /* Worker cores of one node; partition p belongs to worker p % workers. */
 #define WORKER_COUNT_MAX 64u
 
-/* Keys per bulk lookup. rte_hash answers 64 keys wrongly (its hit mask overflows): never raise above 32. */
+/* Keys per bulk lookup. rte_hash answers 64 keys wrongly (its hit mask overflows): 32 at most. */
 #define SHARD_BATCH_MAX 32u
 
 /* Slots are numbered per partition; an item's slot is 32 bits and the last number means "none". */

@@ -22,7 +22,7 @@
 #define SLOT_TAGS (SLOT_FREE | SLOT_EXPIRES)
 
 struct partition {
-	uintptr_t **chunks; /* by slot >> SLOT_CHUNK_BITS; those below 'slot_count' never change */
+	uintptr_t **chunks;  /* by slot >> SLOT_CHUNK_BITS; those below 'slot_count' never change */
 	uint64_t slot_count; /* released after the chunk pointer: a reader's bound */
 	uint32_t free_first; /* SLOT_NONE: no free slot */
 	uint32_t number;
@@ -159,7 +159,9 @@ void partition_scan_open(const struct partition *partition, struct partition_sca
 	scan->end = (uint32_t)__atomic_load_n(&partition->slot_count, __ATOMIC_ACQUIRE);
 }
 
-/* Walks on while 'items' has room, over at most 'slot_max' slots; takes the items whose tags include 'tags'. */
+/* Walks on while 'items' has room, over at most 'slot_max' slots; takes the items whose tags
+ * include 'tags'.
+ */
 static inline uint32_t collect(const struct partition *partition, struct partition_scan *scan,
 			       uint32_t slot_max, uintptr_t tags, const struct item **items,
 			       uint32_t item_max)
@@ -185,9 +187,9 @@ uint32_t partition_scan_next(const struct partition *partition, struct partition
 	return collect(partition, scan, slot_max, 0, items, item_max);
 }
 
-uint32_t partition_scan_next_expiring(const struct partition *partition, struct partition_scan *scan,
-				      uint32_t slot_max, const struct item **items,
-				      uint32_t item_max)
+uint32_t partition_scan_next_expiring(const struct partition *partition,
+				      struct partition_scan *scan, uint32_t slot_max,
+				      const struct item **items, uint32_t item_max)
 {
 	return collect(partition, scan, slot_max, SLOT_EXPIRES, items, item_max);
 }

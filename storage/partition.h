@@ -8,11 +8,12 @@
 
 #include "storage/item.h"
 
-/* A partition's items by slot: slot -> item under RCU. A key keeps its slot from its insertion to its removal; scans walk
- * slots, never the index (cuckoo displacement moves entries behind an index cursor).
+/* A partition's items by slot: slot -> item under RCU. A key keeps its slot from its insertion to
+ * its removal; scans walk slots, never the index (cuckoo displacement moves entries behind an index
+ * cursor).
  *
- * Thread safety: functions marked (owner) are called by the worker that owns the partition. Any registered RCU
- * reader may call the others meanwhile.
+ * Thread safety: functions marked (owner) are called by the worker that owns the partition. Any
+ * registered RCU reader may call the others meanwhile.
  */
 struct partition;
 
@@ -30,13 +31,15 @@ void partition_stats(const struct partition *partition, struct partition_stats *
 uint32_t partition_epoch(const struct partition *partition);
 void partition_set_epoch(struct partition *partition, uint32_t epoch);
 
-/* A finite walk in slot order. 'end' is fixed when the scan opens, so a scan ends whatever the write rate.
+/* A finite walk in slot order. 'end' is fixed when the scan opens, so a scan ends whatever the
+ * write rate.
  *
- * A key that was there all along is returned exactly once: it keeps one slot all that time, overwritten or not, and the
- * cursor passes every slot below 'end' once. A key inserted meanwhile is returned once, or not at all when its slot
- * is behind the cursor or past the end. A key removed and inserted again meanwhile is a new key in a new slot: it may be
- * returned once for each life. That a removed key's slot is given to another key at once does no harm: the slot
- * is one word, which names the old item, no item or the new one.
+ * A key that was there all along is returned exactly once: it keeps one slot all that time,
+ * overwritten or not, and the cursor passes every slot below 'end' once. A key inserted meanwhile
+ * is returned once, or not at all when its slot is behind the cursor or past the end. A key removed
+ * and inserted again meanwhile is a new key in a new slot: it may be returned once for each life.
+ * That a removed key's slot is given to another key at once does no harm: the slot is one word,
+ * which names the old item, no item or the new one.
  */
 struct partition_scan {
 	uint32_t next; /* the first slot not yet visited */
@@ -45,11 +48,12 @@ struct partition_scan {
 
 void partition_scan_open(const struct partition *partition, struct partition_scan *scan);
 
-/* Stores up to 'item_max' live items in 'items', visiting at most 'slot_max' slots, and returns how many. The scan is over
- * when partition_scan_is_done(). The items live until the caller's next quiescent state. Expired items are returned.
+/* Stores up to 'item_max' live items in 'items', visiting at most 'slot_max' slots, and returns how
+ * many. The scan is over when partition_scan_is_done(). The items live until the caller's next
+ * quiescent state. Expired items are returned.
  */
-uint32_t partition_scan_next(const struct partition *partition, struct partition_scan *scan, uint32_t slot_max,
-			     const struct item **items, uint32_t item_max);
+uint32_t partition_scan_next(const struct partition *partition, struct partition_scan *scan,
+			     uint32_t slot_max, const struct item **items, uint32_t item_max);
 
 static inline bool partition_scan_is_done(const struct partition_scan *scan)
 {
@@ -65,16 +69,22 @@ struct partition *partition_create(uint32_t number, uint32_t index, struct slot_
 /* Accepts NULL. The items are the caller's. */
 void partition_destroy(struct partition *partition);
 
-/* The version of the next write: greater than every earlier one and than every version of an earlier epoch. */
+/* The version of the next write: greater than every earlier one and than every version of an
+ * earlier epoch.
+ */
 uint64_t partition_version_next(struct partition *partition);
 
-/* A free slot, or SLOT_NONE when the address space reserved for slots is used up. It stays empty for readers. */
+/* A free slot, or SLOT_NONE when the address space reserved for slots is used up. It stays empty
+ * for readers.
+ */
 uint32_t partition_slot_take(struct partition *partition);
 
 /* Fetches the word of 'slot' from memory, for a partition_slot_publish() soon. */
 void partition_slot_prefetch(const struct partition *partition, uint32_t slot);
 
-/* Publishes 'item', whole and never to change, in its slot and counts it. 'old' is the item it replaces, or NULL. */
+/* Publishes 'item', whole and never to change, in its slot and counts it. 'old' is the item it
+ * replaces, or NULL.
+ */
 void partition_slot_publish(struct partition *partition, struct item *item, const struct item *old);
 
 /* Takes the slot's item away from readers and makes the slot free. */
@@ -84,7 +94,8 @@ void partition_slot_release(struct partition *partition, const struct item *item
 void partition_slot_return(struct partition *partition, uint32_t slot);
 
 /* Like partition_scan_next(), but only items with an expiry. */
-uint32_t partition_scan_next_expiring(const struct partition *partition, struct partition_scan *scan,
-				      uint32_t slot_max, const struct item **items, uint32_t item_max);
+uint32_t partition_scan_next_expiring(const struct partition *partition,
+				      struct partition_scan *scan, uint32_t slot_max,
+				      const struct item **items, uint32_t item_max);
 
 #endif

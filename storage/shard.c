@@ -19,7 +19,9 @@
 /* Tells items from what the index retires. */
 #define ARGUMENT_ITEM UINT32_MAX
 
-/* Bounds of work that a request may do when it finds no memory, and of freeing and compaction per slice. */
+/* Bounds of work that a request may do when it finds no memory, and of freeing and compaction per
+ * slice.
+ */
 #define SHORTAGE_RECLAIM_MAX 64u
 #define SHORTAGE_SLOTS_MAX 64u
 #define SLICE_RECLAIM_MIN 128u
@@ -76,7 +78,8 @@ static int create_partitions(struct shard *shard, uint32_t worker_index, uint32_
 	if (!shard->by_number || !shard->partitions)
 		return -ENOMEM;
 	for (uint32_t i = worker_index; i < shard->partition_count; i += worker_count) {
-		struct partition *partition = partition_create(i, shard->owned_count, &shard->slots);
+		struct partition *partition =
+			partition_create(i, shard->owned_count, &shard->slots);
 
 		if (!partition)
 			return -ENOMEM;
@@ -217,8 +220,9 @@ static void remove_all(struct shard *shard, struct item **items, uint32_t count)
 
 /* --- Growth of the index --- */
 
-/* Moves the entries of a few more items. Each item has one slot and keeps it, so one round over all slots, begun
- * when nothing had moved yet, meets every entry of the previous table. Returns the slots passed.
+/* Moves the entries of a few more items. Each item has one slot and keeps it, so one round over all
+ * slots, begun when nothing had moved yet, meets every entry of the previous table. Returns the
+ * slots passed.
  */
 static uint32_t move_some(struct shard *shard, uint32_t slot_max)
 {
@@ -246,8 +250,9 @@ static uint32_t grow(struct shard *shard, uint32_t work_max)
 	return work;
 }
 
-/* Inserts push growth on by themselves, so that the previous table is empty before the current one, twice as large, is
- * full, however seldom the background gets its turn: SLOT_WALK_ITEMS items per INSERTS_PER_STEP inserts.
+/* Inserts push growth on by themselves, so that the previous table is empty before the current one,
+ * twice as large, is full, however seldom the background gets its turn: SLOT_WALK_ITEMS items per
+ * INSERTS_PER_STEP inserts.
  */
 static void grow_by_insert(struct shard *shard)
 {
@@ -266,10 +271,11 @@ void shard_lookup(const struct shard *shard, struct shard_batch *batch)
 
 /* --- Batches --- */
 
-/* What keys[i] maps to now. An item that was evicted since the lookup is still memory that may be read, but is not
- * the key's value any more.
+/* What keys[i] maps to now. An item that was evicted since the lookup is still memory that may be
+ * read, but is not the key's value any more.
  */
-static struct item *current_item(const struct shard *shard, const struct shard_batch *batch, uint32_t i)
+static struct item *current_item(const struct shard *shard, const struct shard_batch *batch,
+				 uint32_t i)
 {
 	struct item *item = batch->items[i];
 
@@ -284,7 +290,7 @@ static bool is_same_key(const struct key_ref *a, const struct key_ref *b)
 	       key_bytes_equal(a->bytes, a->size, b->bytes, b->size);
 }
 
-/* Entries of one key always hold the same pointer: they got it from the same lookup or from here. */
+/* Entries of one key always hold the same pointer: from the same lookup, or from here. */
 static void set_key_in_batch(struct shard_batch *batch, uint32_t i, struct item *item)
 {
 	const struct item *seen = batch->items[i];
@@ -324,7 +330,9 @@ static uint32_t evict(struct shard *shard, uint32_t slot_max)
 	return passed;
 }
 
-/* What can be done for a request that found no memory: free what is due, and make sure the next one fares better. */
+/* What can be done for a request that found no memory: free what is due, and make sure the next one
+ * fares better.
+ */
 static struct item *allocate_short(struct shard *shard, uint32_t size)
 {
 	struct eviction_memory memory;
@@ -400,7 +408,8 @@ static enum status insert_item(struct shard *shard, struct partition *partition,
 }
 
 /* The next write of the batch overwrites its slot a few hundred cycles from now. */
-static void prefetch_next_slot(const struct shard *shard, const struct shard_batch *batch, uint32_t i)
+static void prefetch_next_slot(const struct shard *shard, const struct shard_batch *batch,
+			       uint32_t i)
 {
 	const struct item *next = i + 1 < batch->count ? batch->items[i + 1] : NULL;
 
@@ -425,7 +434,8 @@ enum status shard_put(struct shard *shard, struct shard_batch *batch, uint32_t i
 	return status;
 }
 
-enum status shard_remove(struct shard *shard, struct shard_batch *batch, uint32_t i, uint64_t *version)
+enum status shard_remove(struct shard *shard, struct shard_batch *batch, uint32_t i,
+			 uint64_t *version)
 {
 	struct item *item = current_item(shard, batch, i);
 
@@ -445,7 +455,8 @@ static uint32_t sweep_expired(struct shard *shard, uint32_t work_max)
 
 	if (shard->expiring_items == 0)
 		return 0;
-	passed = expiry_sweep(&shard->expiry, shard->now_ms, slot_count(shard), work_max, items, &count);
+	passed = expiry_sweep(&shard->expiry, shard->now_ms, slot_count(shard), work_max, items,
+			      &count);
 	remove_all(shard, items, count);
 	counter_add(&shard->expired, count);
 	return passed;
@@ -456,8 +467,8 @@ static uint32_t evict_ahead(struct shard *shard, uint32_t work_max)
 {
 	struct eviction_memory memory;
 
-	if (shard->policy != EVICTION_ON || item_memory_slabs_free(shard->memory) >
-						    item_memory_slab_count(shard->memory) / 8)
+	if (shard->policy != EVICTION_ON ||
+	    item_memory_slabs_free(shard->memory) > item_memory_slab_count(shard->memory) / 8)
 		return 0;
 	memory_state(shard, &memory);
 	if (!eviction_is_due(&shard->clock, &memory, shard->now_ms))
@@ -465,7 +476,9 @@ static uint32_t evict_ahead(struct shard *shard, uint32_t work_max)
 	return evict(shard, work_max);
 }
 
-/* Puts a copy in the place of 'item'. It is the same write: slot and version stay. False when there is no memory. */
+/* Puts a copy in the place of 'item'. It is the same write: slot and version stay. False when there
+ * is no memory.
+ */
 static bool relocate(struct shard *shard, struct item *item)
 {
 	uint32_t size = item_size(item->key_size, item->value_size);
@@ -526,6 +539,7 @@ void shard_stats(const struct shard *shard, struct shard_stats *stats)
 		.index_capacity = index.capacity,
 		.index_grown = index.grown,
 		.index_moved = index.moved,
+		.index_collisions = index.collisions,
 		.is_growing = index.is_growing,
 		.expired = counter_read(&shard->expired),
 		.evicted = counter_read(&shard->evicted),

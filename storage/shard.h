@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* What one worker core stores: the index over all its partitions, its item memory, its retired items. */
+/* What one worker core stores: the index over its partitions, their items, what it retired. */
 #ifndef STORAGE_SHARD_H
 #define STORAGE_SHARD_H
 
@@ -15,9 +15,9 @@
 #include "storage/reclaim.h"
 #include "storage/status.h"
 
-/* Thread safety: one thread, the owner core, calls the functions marked (owner). Any registered RCU reader may call the
- * others meanwhile. The housekeeping thread calls those marked (housekeeper): it builds and destroys tables so that the
- * owner never waits for memory.
+/* Thread safety: one thread, the owner core, calls the functions marked (owner). Any registered RCU
+ * reader may call the others meanwhile. The housekeeping thread calls those marked (housekeeper):
+ * it builds and destroys tables so that the owner never waits for memory.
  */
 struct shard;
 
@@ -27,11 +27,11 @@ enum eviction {
 };
 
 struct shard_options {
-	const char *name;            /* prefix of DPDK object names; at most 12 characters, unique in the process */
-	uint32_t worker_index;       /* 0..worker_count-1 */
-	uint32_t worker_count;       /* partition p belongs to worker p % worker_count */
-	uint32_t partition_count;    /* of the cluster */
-	uint32_t capacity_initial;   /* items the first table holds; it grows online. 0 = a small default */
+	const char *name;      /* of DPDK objects; at most 12 characters, unique in the process */
+	uint32_t worker_index; /* 0..worker_count-1 */
+	uint32_t worker_count; /* partition p belongs to worker p % worker_count */
+	uint32_t partition_count;  /* of the cluster */
+	uint32_t capacity_initial; /* items the first table holds; it grows online. 0 = 65,535 */
 	enum eviction eviction;
 	struct item_memory *memory;  /* shared by the shards of a node; outlives them */
 	struct grace_period *period; /* outlives the shard */
@@ -40,14 +40,15 @@ struct shard_options {
 
 struct shard_stats {
 	uint64_t items;
-	uint64_t item_bytes;        /* keys and values */
-	uint64_t index_capacity;    /* entries of the table inserts go to */
-	uint64_t index_grown;       /* growths completed */
-	uint64_t index_moved;       /* entries moved by growth */
+	uint64_t item_bytes;       /* keys and values */
+	uint64_t index_capacity;   /* entries of the table inserts go to */
+	uint64_t index_grown;      /* growths completed */
+	uint64_t index_moved;      /* entries moved by growth */
+	uint64_t index_collisions; /* writes refused: both halves of the key's digest were taken */
 	bool is_growing;
-	uint64_t expired;           /* removed because their time was over */
+	uint64_t expired; /* removed because their time was over */
 	uint64_t evicted;
-	uint64_t relocated;         /* moved by compaction */
+	uint64_t relocated; /* moved by compaction */
 	uint64_t retired_pending;
 	struct item_pool_stats pool;
 };
@@ -57,11 +58,11 @@ int shard_create(struct shard **shard, const struct shard_options *options);
 /* Only when no reader is left. Accepts NULL. */
 void shard_destroy(struct shard *shard);
 
-/* The shard's partition with the cluster-wide number 'partition', or NULL when another worker's. Any reader. */
+/* The partition with the cluster's number 'partition'; NULL: another worker's. Any reader. */
 struct partition *shard_partition(const struct shard *shard, uint32_t partition);
 
-/* Up to SHARD_BATCH_MAX keys looked up together, and kept coherent while the owner writes some of them:
- * items[i] always is what keys[i] maps to, or NULL.
+/* Up to SHARD_BATCH_MAX keys looked up together, and kept coherent while the owner writes some of
+ * them: items[i] always is what keys[i] maps to, or NULL.
  */
 struct shard_batch {
 	uint32_t count;
@@ -69,42 +70,49 @@ struct shard_batch {
 	struct item *items[SHARD_BATCH_MAX];
 };
 
-/* Fills batch->items from batch->keys. Expired items are returned: the caller compares with its clock. Prefetches
- * the items. Any reader; only the owner may then write through the batch.
+/* Fills batch->items from batch->keys. Expired items are returned: the caller compares with its
+ * clock. Prefetches the items. Any reader; only the owner may then write through the batch.
  */
 void shard_lookup(const struct shard *shard, struct shard_batch *batch);
 
-/* A new, unpublished item for 'key' with room for 'value_size' bytes, key copied, expiry 0, version 0 (owner).
- * Sheds expired items, then evicts if allowed; NULL when there is no memory. The caller fills value and expiry, then
- * calls shard_put or shard_discard.
+/* A new, unpublished item for 'key' with room for 'value_size' bytes, key copied, expiry 0, version
+ * 0 (owner). Sheds expired items, then evicts if allowed; NULL when there is no memory. The caller
+ * fills value and expiry, then calls shard_put or shard_discard.
  */
 struct item *shard_item_create(struct shard *shard, const struct key_ref *key, uint32_t value_size);
 void shard_item_discard(struct shard *shard, struct item *item);
 
-/* Publishes 'item' under batch->keys[i], replacing batch->items[i] if any, with the partition's next version (owner).
+/* Publishes 'item' under batch->keys[i], replacing batch->items[i] if any, with the partition's
+ * next version (owner).
  *
- * Takes 'item' on STATUS_OK, and 'item->version' then tells the version. On STATUS_NO_SPACE nothing changed and the caller
- * still owns 'item'.
+ * Takes 'item' on STATUS_OK, and 'item->version' then tells the version. On STATUS_NO_SPACE nothing
+ * changed and the caller still owns 'item'.
  */
-enum status shard_put(struct shard *shard, struct shard_batch *batch, uint32_t i, struct item *item);
+enum status shard_put(struct shard *shard, struct shard_batch *batch, uint32_t i,
+		      struct item *item);
 
-/* Removes batch->items[i] (owner). STATUS_NOT_FOUND when it is NULL. '*version' is the removal's version. */
-enum status shard_remove(struct shard *shard, struct shard_batch *batch, uint32_t i, uint64_t *version);
+/* Removes batch->items[i] (owner). STATUS_NOT_FOUND when it is NULL. '*version' is the removal's.
+ */
+enum status shard_remove(struct shard *shard, struct shard_batch *batch, uint32_t i,
+			 uint64_t *version);
 
-/* Marks an item as read, for eviction (owner; others skip it). A store only when the mark is not there yet. */
+/* Marks an item as read, for eviction (owner; others skip it). A store only when the mark is not
+ * there yet.
+ */
 static inline void shard_mark_visited(struct item *item)
 {
 	if (!(item->flags & ITEM_VISITED))
 		item->flags |= ITEM_VISITED;
 }
 
-/* One bounded slice of background work: growth, expiry, freeing, compaction (owner; once per loop turn).
- * 'work_max' bounds the slots and entries touched. Returns how many were.
+/* One bounded slice of background work: growth, expiry, freeing, compaction (owner; once per loop
+ * turn). 'work_max' bounds the slots and entries touched. Returns how many were.
  */
 uint32_t shard_background(struct shard *shard, uint64_t now_ms, uint32_t work_max);
 
-/* Builds the next table if the owner asked for one, destroys the one it left (housekeeper). Returns whether it did
- * anything. May take as long as the kernel needs to hand out the memory; no request waits for it.
+/* Builds the next table if the owner asked for one, destroys the one it left (housekeeper). Returns
+ * whether it did anything. May take as long as the kernel needs to hand out the memory; no request
+ * waits for it.
  */
 bool shard_housekeeping(struct shard *shard);
 

@@ -19,7 +19,9 @@ static size_t round_up(size_t size, size_t unit)
 int slot_space_init(struct slot_space *space, uint64_t slot_max, uint32_t partition_count)
 {
 	size_t chunk_max = slot_max / SLOT_CHUNK_SLOTS + partition_count;
-	/* One entry more than chunks: it stays NULL, where a partition that took all of them looks for the next. */
+	/* One entry more than chunks: it stays NULL, where a partition that took all of them looks
+	 * for the next.
+	 */
 	size_t directory_size = round_up((chunk_max + 1) * sizeof(uintptr_t *), PAGE_SIZE);
 	size_t directories_size = round_up(directory_size * partition_count, HUGE_PAGE_SIZE);
 	size_t slots_size = chunk_max * SLOT_CHUNK_SLOTS * sizeof(uintptr_t);

@@ -16,8 +16,8 @@ static const struct partition *walked(const struct slot_walk *walk)
 	return walk->partitions[index % walk->partition_count];
 }
 
-uint32_t slot_walk_step(struct slot_walk *walk, uint32_t slot_max, bool expiring, struct item **items,
-			uint32_t *item_count)
+uint32_t slot_walk_step(struct slot_walk *walk, uint32_t slot_max, bool expiring,
+			struct item **items, uint32_t *item_count)
 {
 	const struct item **found = (const struct item **)items;
 	uint32_t start;
@@ -32,8 +32,8 @@ uint32_t slot_walk_step(struct slot_walk *walk, uint32_t slot_max, bool expiring
 	}
 	start = walk->scan.next;
 	if (expiring)
-		*item_count = partition_scan_next_expiring(walked(walk), &walk->scan, slot_max, found,
-							   SLOT_WALK_ITEMS);
+		*item_count = partition_scan_next_expiring(walked(walk), &walk->scan, slot_max,
+							   found, SLOT_WALK_ITEMS);
 	else
 		*item_count = partition_scan_next(walked(walk), &walk->scan, slot_max, found,
 						  SLOT_WALK_ITEMS);

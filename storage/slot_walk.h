@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* An endless walk over the slots of all partitions of a shard, for the sweep of expired items and the eviction hand. */
+/* An endless walk over the slots of all partitions of a shard, for the sweep of expired items and
+ * the eviction hand.
+ */
 #ifndef STORAGE_SLOT_WALK_H
 #define STORAGE_SLOT_WALK_H
 
@@ -20,11 +22,11 @@ struct slot_walk {
 	struct partition_scan scan;
 };
 
-/* One step: goes on until SLOT_WALK_ITEMS items are found, 'slot_max' slots passed or the partition ends. Returns the
- * slots passed, at least 1 when 'slot_max' is: an empty partition counts as one. 'expiring' asks for items
- * with an expiry only. The items were prefetched.
+/* One step: goes on until SLOT_WALK_ITEMS items are found, 'slot_max' slots passed or the partition
+ * ends. Returns the slots passed, at least 1 when 'slot_max' is: an empty partition counts as one.
+ * 'expiring' asks for items with an expiry only. The items were prefetched.
  */
-uint32_t slot_walk_step(struct slot_walk *walk, uint32_t slot_max, bool expiring, struct item **items,
-			uint32_t *item_count);
+uint32_t slot_walk_step(struct slot_walk *walk, uint32_t slot_max, bool expiring,
+			struct item **items, uint32_t *item_count);
 
 #endif

@@ -1,11 +1,13 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* What a shard's operations cost: cycles per GET and SET, the slowest operation during growth, resident bytes per item.
+/* What a shard's operations cost: cycles per GET and SET, the slowest operation during growth,
+ * resident bytes per item.
  *
- * usage: bench_shard [KEYS] [--huge]      16-byte keys, 32-byte values, uniform; default 1,000,000 keys
+ * usage: bench_shard [KEYS] [--huge] 16-byte keys, 32-byte values, uniform; default 1,000,000 keys
  *
- * Cycles are the median over batches of what one batch took, divided by its operations; rdtsc around the batch. 'lookup' is
- * shard_lookup() alone, 'GET' adds the digest, the mark for eviction and a copy of the value, 'SET' is everything
- * from digest to publication, its share of freeing what it replaced included. Grace periods pass after each batch.
+ * Cycles are the median over batches of what one batch took, divided by its operations; rdtsc
+ * around the batch. 'lookup' is shard_lookup() alone, 'GET' adds the digest, the mark for eviction
+ * and a copy of the value, 'SET' is everything from digest to publication, its share of freeing
+ * what it replaced included. Grace periods pass after each batch.
  */
 #include <rte_cycles.h>
 #include <rte_eal.h>
@@ -34,8 +36,8 @@ struct bench {
 	uint8_t keys[SHARD_BATCH_MAX][KEY_SIZE];
 	uint8_t reply[SHARD_BATCH_MAX][VALUE_SIZE];
 	struct shard_batch batch;
-	uint64_t cycles_slowest;     /* of one operation */
-	uint64_t cycles_slice;       /* of one background slice */
+	uint64_t cycles_slowest; /* of one operation */
+	uint64_t cycles_slice;   /* of one background slice */
 	uint64_t cycles_slice_total;
 };
 
@@ -145,7 +147,8 @@ static int compare_cycles(const void *a, const void *b)
 	return (x > y) - (x < y);
 }
 
-static void measure(struct bench *bench, const char *what, uint32_t count, void (*run)(struct bench *))
+static void measure(struct bench *bench, const char *what, uint32_t count,
+		    void (*run)(struct bench *))
 {
 	uint64_t *cycles = calloc(ROUNDS, sizeof(*cycles));
 	uint64_t background = bench->cycles_slice_total;
@@ -181,7 +184,8 @@ static void fill(struct bench *bench)
 		uint64_t left = bench->key_count - first;
 		uint64_t start;
 
-		choose_keys(bench, left < SHARD_BATCH_MAX ? (uint32_t)left : SHARD_BATCH_MAX, false, first);
+		choose_keys(bench, left < SHARD_BATCH_MAX ? (uint32_t)left : SHARD_BATCH_MAX, false,
+			    first);
 		start = rte_rdtsc();
 		digest_keys(bench);
 		shard_lookup(bench->shard, &bench->batch);
@@ -202,9 +206,9 @@ static void fill(struct bench *bench)
 		housekeeping += rte_rdtsc() - start;
 	}
 	fill_start = rte_rdtsc() - fill_start;
-	printf("%-22s x%-3u %6lu cycles mean, background %lu, housekeeping %lu\n", "SET new, growing",
-	       SHARD_BATCH_MAX, total / bench->key_count, bench->cycles_slice_total / bench->key_count,
-	       housekeeping / bench->key_count);
+	printf("%-22s x%-3u %6lu cycles mean, background %lu, housekeeping %lu\n",
+	       "SET new, growing", SHARD_BATCH_MAX, total / bench->key_count,
+	       bench->cycles_slice_total / bench->key_count, housekeeping / bench->key_count);
 }
 
 static void report_growth(const struct bench *bench)
@@ -213,7 +217,8 @@ static void report_growth(const struct bench *bench)
 	struct shard_stats stats;
 
 	shard_stats(bench->shard, &stats);
-	printf("growth: %lu times, %lu entries moved, slowest operation %.1f us, slowest slice %.1f us\n",
+	printf("growth: %lu times, %lu entries moved, slowest operation %.1f us, slowest slice "
+	       "%.1f us\n",
 	       stats.index_grown, stats.index_moved, (double)bench->cycles_slowest * us,
 	       (double)bench->cycles_slice * us);
 }
@@ -226,7 +231,8 @@ static void report_memory(const struct bench *bench, size_t before)
 
 	shard_stats(bench->shard, &stats);
 	items = (double)stats.items;
-	printf("resident: %.1f bytes per item over key and value (item header and rounding %.1f, slot 8.0, index %.1f)\n",
+	printf("resident: %.1f bytes per item over key and value (item header and rounding %.1f, "
+	       "slot 8.0, index %.1f)\n",
 	       resident / items - KEY_SIZE - VALUE_SIZE,
 	       (double)stats.pool.slabs * ITEM_SLAB_SIZE / items - KEY_SIZE - VALUE_SIZE,
 	       resident / items - 8 - (double)stats.pool.slabs * ITEM_SLAB_SIZE / items);
@@ -236,7 +242,8 @@ static void report_memory(const struct bench *bench, size_t before)
 
 static void open_bench(struct bench *bench, bool huge)
 {
-	struct item_memory_options memory_options = { .limit_bytes = bench->key_count * 100 + (64 << 20),
+	struct item_memory_options memory_options = { .limit_bytes =
+							      bench->key_count * 100 + (64 << 20),
 						      .huge_pages = huge };
 	struct shard_options options = {
 		.name = "bench",
@@ -257,8 +264,11 @@ static void open_bench(struct bench *bench, bool huge)
 
 static void start_eal(void)
 {
-	static char *argv[] = { "bench", "--no-huge", "-m", "64", "--no-pci", "--no-telemetry", "-l", "0",
-				"--no-shconf", "--log-level", "3", "--file-prefix", "bench-shard", NULL };
+	static char *argv[] = { "bench",       "--no-huge", "-m",
+				"64",          "--no-pci",  "--no-telemetry",
+				"-l",          "0",         "--no-shconf",
+				"--log-level", "3",         "--file-prefix",
+				"bench-shard", NULL };
 
 	if (rte_eal_init((int)(sizeof(argv) / sizeof(argv[0])) - 1, argv) < 0)
 		abort();

@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* Keys whose digests collide, made by somebody who knows the secret (which is why it must stay one). */
+/* Keys whose digests collide, made by somebody who knows the secret (which is why it must stay
+ * one).
+ */
 #ifndef TESTS_UNIT_STORAGE_COLLIDING_KEY_H
 #define TESTS_UNIT_STORAGE_COLLIDING_KEY_H
 
@@ -9,13 +11,14 @@
 
 #define COLLIDING_KEY_SIZE 32u
 
-/* XXH3 of 32 bytes multiplies each half of the key, xored with a part of the secret, word by word. A key word that equals
- * its part of the secret makes the product zero, and only the sums of the words remain:
+/* XXH3 of 32 bytes multiplies each half of the key, xored with a part of the secret, word by word.
+ * A key word that equals its part of the secret makes the product zero, and only the sums of the
+ * words remain:
  *
- *      low = f(a + b), high = g(a, b), where a follows from the second half's sum, b from the first half's
+ *      low = f(a + b), high = g(a, b), a from the sum of the second half, b from the first's
  *
- * So keys with the same a + b share the low half of the digest. Which of two words is the zero one makes no
- * difference, so 'twin' gives another key with all of the digest the same.
+ * So keys with the same a + b share the low half of the digest. Which of two words is the zero one
+ * makes no difference, so 'twin' gives another key with all of the digest the same.
  */
 static inline struct key_ref colliding_key(const struct key_secret *secret, uint64_t a, uint64_t b,
 					   bool twin, uint8_t *bytes)

@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* The index: its map, its growth step by step, collisions, a full table, a table that cannot be built. */
+/* The index: its map, its growth step by step, collisions, a full table, a table that cannot be
+ * built.
+ */
 #include "storage/index.h"
 
 #include <rte_malloc.h>
@@ -199,7 +201,8 @@ static void a_table_left_behind_is_destroyed(void)
 	CU_ASSERT(rte_malloc_heap_get_socket("unit_0") >= 0);
 	for (uint32_t i = 0; i < 1000; i++) {
 		CU_ASSERT(insert(&fixture, i));
-		if (i % 3 == 0) { /* positions wait for a grace period, too, when the table is left */
+		if (i % 3 ==
+		    0) { /* positions wait for a grace period, too, when the table is left */
 			struct key_ref key = key_of(&fixture, i);
 
 			index_remove(fixture.index, key.digest, item_of(&fixture, i));
@@ -238,7 +241,8 @@ static void writes_during_growth_are_seen(void)
 	for (uint32_t i = 0; i < count; i += 5) { /* some in each table */
 		key = key_of(&fixture, i);
 		memcpy(item_of(&fixture, 10000 + i), item_of(&fixture, i), 64);
-		index_replace(fixture.index, key.digest, item_of(&fixture, i), item_of(&fixture, 10000 + i));
+		index_replace(fixture.index, key.digest, item_of(&fixture, i),
+			      item_of(&fixture, 10000 + i));
 		CU_ASSERT_PTR_EQUAL(look_up(&fixture, &key), item_of(&fixture, 10000 + i));
 		index_remove(fixture.index, key.digest, item_of(&fixture, 10000 + i));
 		CU_ASSERT_PTR_NULL(look_up(&fixture, &key));
@@ -251,7 +255,8 @@ static void writes_during_growth_are_seen(void)
 	close_fixture(&fixture);
 }
 
-/* No housekeeper: inserts are refused at the end, nothing is lost, and all goes on when he comes. */
+/* No housekeeper: inserts are refused at the end, nothing is lost, and all goes on when he comes.
+ */
 static void a_full_table_refuses_and_recovers(void)
 {
 	struct fixture fixture;
@@ -313,7 +318,8 @@ struct colliding {
 };
 
 /* The key with the sums 'a' and 'b', and an item for it in block 'number'. */
-static struct colliding collide(struct fixture *fixture, uint64_t a, uint64_t b, bool twin, uint32_t number)
+static struct colliding collide(struct fixture *fixture, uint64_t a, uint64_t b, bool twin,
+				uint32_t number)
 {
 	struct item *item = item_of(fixture, number);
 	struct colliding colliding = {

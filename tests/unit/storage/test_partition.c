@@ -116,7 +116,9 @@ static void released_slots_are_used_again(void)
 	close_fixture(fixture);
 }
 
-/* Two partitions share the space; when it is used up, both are told, and neither gets the other's slots. */
+/* Two partitions share the space; when it is used up, both are told, and neither gets the other's
+ * slots.
+ */
 static void the_space_ends_cleanly(void)
 {
 	struct fixture *fixture = open_fixture();
