@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* A shard to test with: its surroundings, keys made from numbers, one-key operations, simulated grace periods. */
+/* A shard to test with: its surroundings, keys made from numbers, one-key operations, simulated
+ * grace periods.
+ */
 #ifndef TESTS_UNIT_STORAGE_SHARD_FIXTURE_H
 #define TESTS_UNIT_STORAGE_SHARD_FIXTURE_H
 
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <urcu-qsbr.h>
@@ -86,9 +87,11 @@ static inline struct key_ref fixture_key(const struct fixture *fixture, uint64_t
 {
 	struct key_ref ref = { .bytes = key->bytes, .size = sizeof(key->bytes) };
 
-	snprintf((char *)key->bytes, sizeof(key->bytes), "k%014llu", (unsigned long long)number);
+	memcpy(key->bytes, "key unit", sizeof(number));
+	memcpy(key->bytes + sizeof(number), &number, sizeof(number));
 	ref.digest = key_digest(&fixture->secret, key->bytes, sizeof(key->bytes));
-	ref.partition = (uint16_t)(number * UINT64_C(0x9e3779b97f4a7c15) % fixture->partition_count);
+	ref.partition =
+		(uint16_t)(number * UINT64_C(0x9e3779b97f4a7c15) % fixture->partition_count);
 	return ref;
 }
 
@@ -100,7 +103,8 @@ static inline uint32_t fixture_value_size(uint64_t number, uint64_t write)
 	return (uint32_t)(unit_random(&state) % 120);
 }
 
-static inline void fixture_fill_value(uint8_t *value, uint32_t size, uint64_t number, uint64_t write)
+static inline void fixture_fill_value(uint8_t *value, uint32_t size, uint64_t number,
+				      uint64_t write)
 {
 	for (uint32_t i = 0; i < size; i++)
 		value[i] = (uint8_t)(number * 7 + write * 13 + i);
@@ -116,8 +120,9 @@ static inline bool fixture_value_is(const struct item *item, uint64_t number, ui
 }
 
 /* Writes through entry 'i' of a batch that was looked up. */
-static inline enum status fixture_batch_put(struct fixture *fixture, struct shard_batch *batch, uint32_t i,
-					    uint64_t number, uint64_t write, uint64_t expires_at_ms)
+static inline enum status fixture_batch_put(struct fixture *fixture, struct shard_batch *batch,
+					    uint32_t i, uint64_t number, uint64_t write,
+					    uint64_t expires_at_ms)
 {
 	uint32_t size = fixture_value_size(number, write);
 	struct item *item = shard_item_create(fixture->shard, &batch->keys[i], size);
