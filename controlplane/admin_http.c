@@ -249,8 +249,10 @@ static void log_refusal(struct admin_http *http, struct evhttp_request *request,
 
 	if (reply->status < 400 || !log_limit_pass(&http->limit, http->log, &suppressed))
 		return;
-	log_info(http->log, "admin", "refused", "status=%d path=\"%s\" suppressed=%u",
-		 reply->status, evhttp_request_get_uri(request), suppressed);
+	log_info(http->log, "admin", "refused", "status=%d path=\"%s\"", reply->status,
+		 evhttp_request_get_uri(request));
+	if (suppressed)
+		log_info(http->log, "admin", "refused more, not logged", "count=%u", suppressed);
 }
 
 static void on_request(struct evhttp_request *request, void *context)

@@ -19,6 +19,7 @@ struct eal_plan {
 	int argc;
 	char *argv[EAL_ARGUMENT_MAX + 1]; /* terminated by NULL */
 	bool huge_pages;
+	uint64_t huge_pages_needed; /* for all of it, whether they are there or not */
 	enum idle_mode idle;
 	char text[EAL_TEXT_SIZE]; /* of the arguments */
 	size_t text_used;

@@ -144,6 +144,7 @@ static void plan_memory(struct planning *p)
 	bool is_needed = p->options->storage_huge_pages == OPTION_SWITCH_ON ||
 			 p->options->port_kind == PORT_PCI;
 
+	p->plan->huge_pages_needed = pages;
 	if (is_needed && !is_enough) {
 		options_mistake(p->options, p->errors, "storage.huge_pages",
 				"%" PRIu64 " free huge pages are needed, there are %" PRIu64
