@@ -17,6 +17,7 @@
 	X(FOREIGN_ETHERTYPE, foreign_ethertype, "neither IPv4 nor ARP")                            \
 	X(ARP_BAD, arp_bad, "ARP for other media, or neither request nor reply")                   \
 	X(ARP_FOREIGN_ADDRESS, arp_foreign_address, "ARP about another host's address")            \
+	X(ARP_UNASKED, arp_unasked, "an ARP reply; a node asks nobody")                            \
 	X(IPV4_BAD_HEADER, ipv4_bad_header, "not IPv4 version 4, or a header under 20 bytes")      \
 	X(IPV4_OPTIONS, ipv4_options, "IPv4 header with options")                                  \
 	X(IPV4_BAD_LENGTH, ipv4_bad_length, "IPv4 length over the frame or under its header")      \

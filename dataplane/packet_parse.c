@@ -37,16 +37,28 @@ static bool ipv4_checksum_right(const uint8_t *frame)
 	return checksum_fold(checksum_add(0, frame + PACKET_AT_IPV4, PACKET_IPV4_SIZE)) == 0xffff;
 }
 
-/* Of the pseudo header, the UDP header and the payload; 'udp_size' is the UDP length field,
- * already checked.
- */
-static bool udp_checksum_right(const uint8_t *frame, uint16_t udp_size)
+/* 'udp_size' is the UDP length field, already checked, here and below. */
+static uint64_t pseudo_header_sum(const uint8_t *frame, uint16_t udp_size)
 {
 	uint64_t sum = (uint64_t)htobe16(PACKET_PROTOCOL_UDP) + htobe16(udp_size);
 
 	sum += checksum_load_u32(frame + PACKET_AT_IPV4_SOURCE);
-	sum += checksum_load_u32(frame + PACKET_AT_IPV4_DESTINATION);
+	return sum + checksum_load_u32(frame + PACKET_AT_IPV4_DESTINATION);
+}
+
+/* Of the pseudo header, the UDP header and the payload. */
+static bool udp_checksum_right(const uint8_t *frame, uint16_t udp_size)
+{
+	uint64_t sum = pseudo_header_sum(frame, udp_size);
+
 	return checksum_fold(checksum_add(sum, frame + PACKET_AT_UDP, udp_size)) == 0xffff;
+}
+
+/* Whether the sender left the checksum to its device. */
+static bool udp_checksum_partial(const uint8_t *frame, uint16_t udp_size)
+{
+	return checksum_load_u16(frame + PACKET_AT_UDP_CHECKSUM) ==
+	       checksum_fold(pseudo_header_sum(frame, udp_size));
 }
 
 static bool udp_checksum_absent(const uint8_t *frame)
@@ -133,7 +145,8 @@ static enum drop_reason parse_udp(const struct packet_local *local, const uint8_
 		return DROP_UDP_BAD_LENGTH;
 	fill_datagram(view, frame, udp_size);
 	if (!(checked & PACKET_CHECKED_UDP) && !view->udp_checksum_absent &&
-	    !udp_checksum_right(frame, udp_size))
+	    !udp_checksum_right(frame, udp_size) &&
+	    !((checked & PACKET_UDP_MAY_BE_PARTIAL) && udp_checksum_partial(frame, udp_size)))
 		return DROP_UDP_BAD_CHECKSUM;
 	if ((uint16_t)(view->destination_port - local->port_base) >= local->port_count)
 		return DROP_UDP_FOREIGN_PORT;

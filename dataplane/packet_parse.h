@@ -57,11 +57,15 @@ static inline const uint8_t *packet_source_mac(const struct packet_view *view)
 
 /* What the port already verified; the rest is verified here. A port that calls a checksum bad is
  * not believed either way.
+ *
+ * A kernel whose frames never leave its machine (veth) may leave the UDP checksum to a device that is not
+ * there: the field then holds the pseudo header's sum alone.
  */
 enum packet_checked {
 	PACKET_CHECKED_NOTHING = 0,
 	PACKET_CHECKED_IPV4 = 1,
 	PACKET_CHECKED_UDP = 2,
+	PACKET_UDP_MAY_BE_PARTIAL = 4, /* accept such a sum for a checksum */
 };
 
 /* Judges 'size' contiguous bytes at 'frame'. DROP_NONE: '*view' is filled. Otherwise the view's
