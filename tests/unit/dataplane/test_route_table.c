@@ -3,7 +3,7 @@
 #include "dataplane/route_table.h"
 #include "tests/unit/unit.h"
 
-static const struct route_node nodes[] = {
+static const struct wire_map_node nodes[] = {
 	{ .ipv4 = 0x0a000001, .base_port = 7700, .worker_count = 1 },
 	{ .ipv4 = 0x0a000002, .base_port = 7800, .worker_count = 4 },
 };
@@ -20,7 +20,7 @@ static void a_new_table_is_owned_by_self(void)
 	CU_ASSERT_EQUAL(table->map_version, 1);
 	for (uint32_t p = 0; p < 64; p++) {
 		CU_ASSERT_TRUE(route_is_own(table, p));
-		CU_ASSERT_EQUAL(table->owners[p].epoch, 1);
+		CU_ASSERT_EQUAL(table->epochs[p], 1);
 	}
 	CU_ASSERT_EQUAL(table->nodes[1].base_port, 7800);
 	route_table_destroy(table);
@@ -35,8 +35,8 @@ static void a_partition_may_be_another_nodes_or_nobodys(void)
 
 	route_publish(&current, first);
 	second->map_version = 2;
-	second->owners[1] = (struct route_owner){ .node = 1, .epoch = 7 };
-	second->owners[3] = (struct route_owner){ .node = ROUTE_NO_OWNER, .epoch = 3 };
+	second->owners[1] = 1;
+	second->owners[3] = WIRE_MAP_NO_OWNER;
 	CU_ASSERT_PTR_EQUAL(route_publish(&current, second), first);
 	CU_ASSERT_FALSE(current->owns_all);
 	CU_ASSERT_TRUE(route_is_own(current, 0));
