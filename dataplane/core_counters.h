@@ -31,7 +31,6 @@
 	X(HANDED_TO_OWNER, handed_to_owner, "writes passed to the worker of their partition")      \
 	X(HANDED_TO_QUEUE, handed_to_queue, "replies passed to a worker that has a queue")         \
 	X(HANDED_RECEIVED, handed_received, "packets received from other workers")                 \
-	X(OP_UNKNOWN, op_unknown, "operations with an unknown opcode")                             \
 	X(OP_GET, op_get, "GETs executed")                                                         \
 	X(OP_SET, op_set, "SETs executed")                                                         \
 	X(OP_DELETE, op_delete, "DELETEs executed")                                                \
@@ -71,7 +70,8 @@ enum core_counter {
 };
 
 /* Counters by opcode and by status stand in the order of their numbers. */
-static_assert(COUNT_OP_UNKNOWN + WIRE_TTL == COUNT_OP_TTL, "op_* in the order of enum wire_opcode");
+static_assert(COUNT_OP_GET + WIRE_TTL - WIRE_GET == COUNT_OP_TTL,
+	      "op_* in the order of enum wire_opcode");
 static_assert(COUNT_STATUS_OK + WIRE_UNAVAILABLE == COUNT_STATUS_UNAVAILABLE,
 	      "status_* in the order of enum wire_status");
 
@@ -89,6 +89,12 @@ static inline void core_count_add(struct core_counters *counters, uint32_t count
 static inline void core_count(struct core_counters *counters, uint32_t counter)
 {
 	core_count_add(counters, counter, 1);
+}
+
+/* 'opcode' is a known one. */
+static inline void core_count_op(struct core_counters *counters, uint8_t opcode)
+{
+	core_count(counters, COUNT_OP_GET + (uint32_t)opcode - WIRE_GET);
 }
 
 /* 'reason' is not DROP_NONE. */

@@ -10,7 +10,7 @@
 #include "storage/limits.h"
 #include "storage/shard.h"
 
-#define DATAPLANE_NAME_SIZE 16u
+#define DATAPLANE_NAME_SIZE 9u
 #define DATAPLANE_TEXT_SIZE 256u
 
 enum port_kind {
@@ -41,7 +41,7 @@ struct port_options {
 };
 
 struct dataplane_options {
-	char name[DATAPLANE_NAME_SIZE]; /* prefix of DPDK object names, unique in the process */
+	char name[DATAPLANE_NAME_SIZE]; /* prefix of DPDK object names, unique in the process; 1 to 8 characters */
 	uint32_t worker_count;
 	uint32_t worker_lcores[WORKER_COUNT_MAX]; /* EAL lcore of each worker */
 	enum idle_mode idle;

@@ -38,7 +38,7 @@ static void a_drop_counts_under_its_reason(void)
 	CU_ASSERT_EQUAL(sum, DROP_REASON_COUNT - 1);
 	CU_ASSERT_STRING_EQUAL(core_counter_name(COUNT_DROP_FIRST + DROP_UDP_BAD_CHECKSUM - 1),
 			       "drop_udp_bad_checksum");
-	CU_ASSERT_STRING_EQUAL(core_counter_name(COUNT_OP_UNKNOWN + WIRE_CAS), "op_cas");
+	CU_ASSERT_STRING_EQUAL(core_counter_name(COUNT_OP_GET + WIRE_CAS - WIRE_GET), "op_cas");
 	CU_ASSERT_STRING_EQUAL(core_counter_name(COUNT_STATUS_OK + WIRE_NO_SPACE),
 			       "status_no_space");
 }

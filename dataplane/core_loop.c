@@ -1,0 +1,217 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* Receive, execute, transmit, and be idle politely. */
+#include "dataplane/core_loop.h"
+
+#include <errno.h>
+#include <rte_branch_prediction.h>
+#include <rte_cycles.h>
+#include <rte_malloc.h>
+#include <time.h>
+#include <urcu-qsbr.h>
+
+#include "dataplane/core_burst.h"
+#include "dataplane/core_outbox.h"
+
+/* Slots and entries that background work may touch per turn: little beside a burst, more when nobody waits. */
+#define BACKGROUND_WORK_BUSY 16u
+#define BACKGROUND_WORK_IDLE 256u
+
+/* Adaptive idling: after so many turns without a packet sleep, longer each time. A sleep bounds the latency of the first
+ * packet after a pause.
+ */
+#define IDLE_TURNS_BEFORE_SLEEP 1000u
+#define IDLE_SLEEP_NS_MIN 50000u
+#define IDLE_SLEEP_NS_MAX 500000u
+
+int core_create(struct core **result, const struct core_parts *parts)
+{
+	struct core *core = rte_zmalloc(NULL, sizeof(*core), RTE_CACHE_LINE_SIZE);
+
+	if (!core)
+		return -ENOMEM;
+	core->shared = parts->shared;
+	core->index = parts->index;
+	core->shard = parts->shard;
+	core->sessions = parts->sessions;
+	core->replay = parts->replay;
+	core_clock_init(&core->clock, parts->shared->clock_epoch_ns, rte_rdtsc(), rte_get_tsc_hz());
+	parts->shared->cores[core->index] = core;
+	*result = core;
+	return 0;
+}
+
+void core_destroy(struct core *core)
+{
+	if (!core)
+		return;
+	for (uint32_t to = 0; to < WORKER_COUNT_MAX; to++)
+		rte_pktmbuf_free_bulk(core->outboxes[to].mbufs, core->outboxes[to].count);
+	rte_pktmbuf_free_bulk(core->tx, core->tx_count);
+	core->shared->cores[core->index] = NULL;
+	rte_free(core);
+}
+
+/* ---- transmission ---- */
+
+static uint64_t bytes_of(struct rte_mbuf **mbufs, uint32_t count)
+{
+	uint64_t bytes = 0;
+
+	for (uint32_t i = 0; i < count; i++)
+		bytes += mbufs[i]->data_len;
+	return bytes;
+}
+
+/* Frames that found no room in the device would be late; their requests will come again. */
+static void drop_unsent(struct core *core, uint32_t sent)
+{
+	for (uint32_t i = sent; i < core->tx_count; i++) {
+		core_count_drop(&core->counters, DROP_TX_FULL);
+		rte_pktmbuf_free(core->tx[i]);
+	}
+}
+
+static void transmit(struct core *core)
+{
+	const struct port *port = core->shared->port;
+	uint64_t bytes = bytes_of(core->tx, core->tx_count);
+	uint32_t sent =
+		port_transmit(port, (uint16_t)core->index, core->tx, (uint16_t)core->tx_count);
+
+	if (unlikely(sent < core->tx_count)) {
+		bytes -= bytes_of(core->tx + sent, core->tx_count - sent);
+		drop_unsent(core, sent);
+	}
+	core_count_add(&core->counters, COUNT_FRAMES_TRANSMITTED, sent);
+	core_count_add(&core->counters, COUNT_BYTES_TRANSMITTED, bytes);
+}
+
+/* A core without a queue of its own lets another one transmit. */
+static void transmit_by_mail(struct core *core)
+{
+	uint32_t to = core->index % core->shared->port->queues;
+
+	for (uint32_t i = 0; i < core->tx_count; i++)
+		core_hand_over(core, core->tx[i], NULL, MAIL_TRANSMIT, to);
+	core_count_add(&core->counters, COUNT_HANDED_TO_QUEUE, core->tx_count);
+}
+
+static void flush_tx(struct core *core)
+{
+	if (core->tx_count == 0)
+		return;
+	if (likely(core->index < core->shared->port->queues))
+		transmit(core);
+	else
+		transmit_by_mail(core);
+	core->tx_count = 0;
+}
+
+/* ---- one turn ---- */
+
+static uint32_t receive(struct core *core)
+{
+	const struct port *port = core->shared->port;
+	struct rte_mbuf *mbufs[PORT_BURST_MAX];
+	uint32_t count;
+
+	if (core->index >= port->queues || unlikely(core->command_seen != CORE_RUN))
+		return 0;
+	count = port_receive(port, (uint16_t)core->index, mbufs, PORT_BURST_MAX);
+	if (count == 0)
+		return 0;
+	core_count_add(&core->counters, COUNT_BYTES_RECEIVED, bytes_of(mbufs, count));
+	core_process_burst(core, mbufs, count);
+	flush_tx(core);
+	return count;
+}
+
+/* Takes one burst from each sender; who has more is asked again next turn. */
+static uint32_t receive_mail(struct core *core)
+{
+	struct mailbox_grid *mailboxes = core->shared->mailboxes;
+	uint64_t senders = core->mail_senders | mailbox_take_senders(mailboxes, core->index);
+	uint32_t total = 0;
+
+	core->mail_senders = 0;
+	for (; senders; senders &= senders - 1) {
+		uint32_t from = (uint32_t)__builtin_ctzll(senders);
+		struct rte_mbuf *mbufs[PORT_BURST_MAX];
+		uint32_t count =
+			mailbox_receive(mailboxes, from, core->index, mbufs, PORT_BURST_MAX);
+
+		if (count == PORT_BURST_MAX)
+			core->mail_senders |= UINT64_C(1) << from;
+		core_process_mail(core, mbufs, count);
+		flush_tx(core);
+		total += count;
+	}
+	return total;
+}
+
+bool core_turn(struct core *core)
+{
+	uint32_t packets;
+
+	core->now_ms = core_clock_now_ms(&core->clock, rte_rdtsc());
+	core->route = rcu_dereference(core->shared->route);
+	packets = receive(core);
+	packets += receive_mail(core);
+	core_outbox_flush(core);
+	if (packets > 0)
+		core_count(&core->counters, COUNT_BUSY_TURNS);
+	shard_background(core->shard, core->now_ms,
+			 packets > 0 ? BACKGROUND_WORK_BUSY : BACKGROUND_WORK_IDLE);
+	core_count(&core->counters, COUNT_HEARTBEATS);
+	return packets > 0;
+}
+
+/* ---- the loop ---- */
+
+static void sleep_ns(struct core *core, uint32_t ns)
+{
+	const struct timespec pause = { .tv_nsec = ns };
+
+	core_count(&core->counters, COUNT_SLEEPS);
+	reader_offline(core->reader);
+	nanosleep(&pause, NULL);
+	reader_online(core->reader);
+}
+
+/* After a turn without anything to do. */
+static void be_idle(struct core *core, uint32_t idle_turns)
+{
+	uint32_t sleeps;
+	uint32_t ns;
+
+	if (!core->shared->idle_adaptive || idle_turns < IDLE_TURNS_BEFORE_SLEEP)
+		return;
+	sleeps = idle_turns - IDLE_TURNS_BEFORE_SLEEP;
+	ns = IDLE_SLEEP_NS_MIN + sleeps * (IDLE_SLEEP_NS_MIN / 10);
+	sleep_ns(core, ns < IDLE_SLEEP_NS_MAX ? ns : IDLE_SLEEP_NS_MAX);
+}
+
+void core_run(struct core *core)
+{
+	uint32_t idle_turns = 0;
+
+	while (core->command_seen != CORE_STOP) {
+		if (core_turn(core)) {
+			idle_turns = 0;
+		} else if (idle_turns < UINT32_C(1) << 20) {
+			idle_turns++;
+		}
+		/* the turn is over: it acted by the command of its start */
+		__atomic_store_n(&core->command_seen,
+				 __atomic_load_n(&core->shared->command, __ATOMIC_ACQUIRE),
+				 __ATOMIC_RELEASE);
+		reader_quiescent(core->reader);
+		if (idle_turns > 0)
+			be_idle(core, idle_turns);
+	}
+}
+
+bool core_has_seen(const struct core *core, enum core_command command)
+{
+	return __atomic_load_n(&core->command_seen, __ATOMIC_ACQUIRE) == (uint32_t)command;
+}

@@ -1,0 +1,15 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* One core's packets on their way to other workers, gathered so that a mailbox is touched once per burst. */
+#ifndef DATAPLANE_CORE_OUTBOX_H
+#define DATAPLANE_CORE_OUTBOX_H
+
+#include "dataplane/core_state.h"
+
+/* Puts 'mbuf' aside for worker 'to'. 'view' is copied into it; NULL for MAIL_TRANSMIT. Thread safety: the core's own. */
+void core_hand_over(struct core *core, struct rte_mbuf *mbuf, const struct packet_view *view,
+		    enum mail_kind kind, uint32_t to);
+
+/* Sends what was put aside; what finds a mailbox full is dropped. */
+void core_outbox_flush(struct core *core);
+
+#endif

@@ -1,0 +1,88 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* Building the operations of a reply, and sending what was built. */
+#ifndef DATAPLANE_REQUEST_REPLY_H
+#define DATAPLANE_REQUEST_REPLY_H
+
+#include <rte_memcpy.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "dataplane/core_state.h"
+#include "dataplane/packet_build.h"
+
+/* Bytes a value may take in the next reply operation, so that every operation after it still finds its minimum. May be
+ * negative for values that are not in that minimum.
+ */
+static inline int64_t request_reply_room(const struct request *request)
+{
+	return (request->end - request->at) - (int64_t)WIRE_REPLY_OP_SIZE - request->reserved;
+}
+
+/* Adds a reply operation; its value of 'value_size' bytes, which fit, is to be written where the result points. */
+static inline uint8_t *request_reply_open(struct core *core, struct request *request,
+					  uint8_t opcode, enum wire_status status, uint64_t version,
+					  uint32_t value_size)
+{
+	uint8_t *value =
+		wire_reply_op_write(request->at, opcode, (uint8_t)status, version, value_size);
+
+	core_count(&core->counters, COUNT_STATUS_OK + (uint32_t)status);
+	request->at = value + value_size;
+	return value;
+}
+
+/* The same without a value. */
+static inline void request_reply_status(struct core *core, struct request *request, uint8_t opcode,
+					enum wire_status status, uint64_t version)
+{
+	request_reply_open(core, request, opcode, status, version, 0);
+}
+
+/* Queues a finished frame of 'frame_size' bytes for transmission. */
+static inline void core_send(struct core *core, struct rte_mbuf *mbuf, size_t frame_size)
+{
+	mbuf->data_len = (uint16_t)frame_size;
+	mbuf->pkt_len = (uint32_t)frame_size;
+	mbuf->ol_flags = 0;
+	core->tx[core->tx_count++] = mbuf;
+}
+
+/* Sends the datagram back to where it came from: its payload of 'payload_size' bytes is in place, but
+ * for the kind.
+ */
+static inline void core_send_back(struct core *core, struct rte_mbuf *mbuf,
+				  const struct packet_view *view, enum wire_kind kind,
+				  size_t payload_size)
+{
+	uint8_t *frame = rte_pktmbuf_mtod(mbuf, uint8_t *);
+	bool offload = core->shared->port && core->shared->port->tx_fills_checksums;
+	enum udp_checksum checksum = packet_reply_checksum(view->udp_checksum_absent, offload);
+
+	frame[PACKET_AT_UDP_PAYLOAD + WIRE_AT_KIND] = (uint8_t)kind;
+	core_send(core, mbuf, packet_build_reply(frame, payload_size, checksum));
+	if (checksum == UDP_CHECKSUM_OFFLOAD) {
+		mbuf->l2_len = PACKET_ETHERNET_SIZE;
+		mbuf->l3_len = PACKET_IPV4_SIZE;
+		mbuf->ol_flags = RTE_MBUF_F_TX_IPV4 | RTE_MBUF_F_TX_UDP_CKSUM;
+	}
+}
+
+/* The same for an answer, which tells the version of the node's map. */
+static inline void core_send_reply(struct core *core, struct rte_mbuf *mbuf,
+				   const struct packet_view *view, enum wire_kind kind,
+				   size_t payload_size)
+{
+	uint8_t *payload = rte_pktmbuf_mtod_offset(mbuf, uint8_t *, PACKET_AT_UDP_PAYLOAD);
+
+	wire_put_u32(payload + WIRE_AT_MAP_VERSION, core->route->map_version);
+	core_send_back(core, mbuf, view, kind, payload_size);
+}
+
+/* The end of a packet that gets no answer. */
+static inline void core_drop(struct core *core, struct rte_mbuf *mbuf, enum drop_reason reason)
+{
+	core_count_drop(&core->counters, reason);
+	rte_pktmbuf_free(mbuf);
+}
+
+#endif
