@@ -2,8 +2,13 @@
 # Godwit: build, test and measure. `make help` explains every target.
 
 BUILD ?= build
-CC ?= gcc
+ifeq ($(origin CC),default)
+CC := gcc
+endif
 OPT ?= -O3
+# V=1 shows whole commands.
+Q := $(if $(V),,@)
+say = $(if $(V),,@printf '  %-7s %s\n' $(1) $(2))
 SANITIZE ?=
 PKGS_DPDK := libdpdk
 PKGS_CONTROL := libevent libevent_pthreads libprotobuf-c jansson yaml-0.1 libsodium
@@ -64,32 +69,39 @@ include scripts/targets.mk
 # ---- rules ----
 $(BUILD)/obj/gen/%.pb-c.o: $(BUILD)/gen/%.pb-c.c
 	@mkdir -p $(@D)
-	$(CC) -std=gnu11 $(OPT) -g $(SANITIZE) -w -I$(BUILD)/gen -MMD -MP -c $< -o $@
+	$(call say,CC,$<)
+	$(Q)$(CC) -std=gnu11 $(OPT) -g $(SANITIZE) -w -I$(BUILD)/gen -MMD -MP -c $< -o $@
 
 $(BUILD)/gen/%.pb-c.c $(BUILD)/gen/%.pb-c.h &: %.proto
 	@mkdir -p $(@D)
-	protoc-c --c_out=$(BUILD)/gen $<
+	$(call say,PROTOC,$<)
+	$(Q)protoc-c --c_out=$(BUILD)/gen $<
 
 $(BUILD)/obj/storage/%.o: storage/%.c
 	@mkdir -p $(@D)
-	$(CC) $(CFLAGS_SERVER) -c $< -o $@
+	$(call say,CC,$<)
+	$(Q)$(CC) $(CFLAGS_SERVER) -c $< -o $@
 
 $(BUILD)/obj/dataplane/%.o: dataplane/%.c
 	@mkdir -p $(@D)
-	$(CC) $(CFLAGS_SERVER) -c $< -o $@
+	$(call say,CC,$<)
+	$(Q)$(CC) $(CFLAGS_SERVER) -c $< -o $@
 
 $(BUILD)/obj/controlplane/%.o: controlplane/%.c | $(patsubst %.proto,$(BUILD)/gen/%.pb-c.h,$(PROTO_SRC))
 	@mkdir -p $(@D)
-	$(CC) $(CFLAGS_CONTROL) -c $< -o $@
+	$(call say,CC,$<)
+	$(Q)$(CC) $(CFLAGS_CONTROL) -c $< -o $@
 
 $(BUILD)/obj/tests/%.o: tests/%.c | $(patsubst %.proto,$(BUILD)/gen/%.pb-c.h,$(PROTO_SRC))
 	@mkdir -p $(@D)
-	$(CC) $(CFLAGS_CONTROL) -c $< -o $@
+	$(call say,CC,$<)
+	$(Q)$(CC) $(CFLAGS_CONTROL) -c $< -o $@
 
 # The client library knows no DPDK: its objects are built apart, position independent, symbols hidden.
 $(BUILD)/client/%.o: %.c
 	@mkdir -p $(@D)
-	$(CC) $(CFLAGS_CLIENT) -c $< -o $@
+	$(call say,CC,$<)
+	$(Q)$(CC) $(CFLAGS_CLIENT) -c $< -o $@
 
 $(LIB_STORAGE): $(STORAGE_OBJ)
 $(LIB_DATAPLANE): $(DATAPLANE_OBJ)
@@ -100,30 +112,37 @@ $(LIB_CLIENT): $(CLIENT_OBJ)
 $(BUILD)/%.a:
 	@mkdir -p $(@D)
 	@rm -f $@
-	$(AR) rcs $@ $^
+	$(call say,AR,$@)
+	$(Q)$(AR) rcs $@ $^
 
 $(LIB_CLIENT_SO): $(CLIENT_OBJ)
-	$(CC) -shared $(SANITIZE) -Wl,-soname,libgodwit.so.$(firstword $(subst ., ,$(VERSION))) -Wl,-z,defs -o $@.$(VERSION) $^
-	ln -sf $(notdir $@).$(VERSION) $@.$(firstword $(subst ., ,$(VERSION)))
-	ln -sf $(notdir $@).$(VERSION) $@
+	$(call say,LINK,$@)
+	$(Q)$(CC) -shared $(SANITIZE) -Wl,-soname,libgodwit.so.$(firstword $(subst ., ,$(VERSION))) -Wl,-z,defs -o $@.$(VERSION) $^
+	$(Q)ln -sf $(notdir $@).$(VERSION) $@.$(firstword $(subst ., ,$(VERSION)))
+	$(Q)ln -sf $(notdir $@).$(VERSION) $@
 
 $(BUILD)/godwitd: $(BUILD)/obj/controlplane/main.o $(LIB_CONTROLPLANE) $(LIB_DATAPLANE) $(LIB_STORAGE)
-	$(CC) $(SANITIZE) -o $@ $^ $(LIBS_CONTROL)
+	$(call say,LINK,$@)
+	$(Q)$(CC) $(SANITIZE) -o $@ $^ $(LIBS_CONTROL)
 
 $(BUILD)/godwitctl: $(BUILD)/obj/controlplane/ctl/main.o $(LIB_CTL) $(LIB_CLIENT)
-	$(CC) $(SANITIZE) -o $@ $^ $(control_libs) -lpthread
+	$(call say,LINK,$@)
+	$(Q)$(CC) $(SANITIZE) -o $@ $^ $(control_libs) -lpthread
 
 $(BUILD)/godwit-bench: $(BUILD)/obj/dataplane/loadgen/main.o $(LIB_LOADGEN) $(LIB_DATAPLANE) $(LIB_STORAGE)
-	$(CC) $(SANITIZE) -o $@ $^ $(LIBS_SERVER) -ljansson
+	$(call say,LINK,$@)
+	$(Q)$(CC) $(SANITIZE) -o $@ $^ $(LIBS_SERVER) -ljansson
 
 $(BUILD)/tests/unit/%: $(BUILD)/obj/tests/unit/%.o $(call obj,$(wildcard tests/unit/unit_*.c)) \
 		$(LIB_CTL) $(LIB_CONTROLPLANE) $(LIB_LOADGEN) $(LIB_DATAPLANE) $(LIB_STORAGE) $(LIB_CLIENT)
 	@mkdir -p $(@D)
-	$(CC) $(SANITIZE) -o $@ $^ -lcunit $(LIBS_CONTROL)
+	$(call say,LINK,$@)
+	$(Q)$(CC) $(SANITIZE) -o $@ $^ -lcunit $(LIBS_CONTROL)
 
 $(BUILD)/tests/bench/%: $(BUILD)/obj/tests/bench/%.o $(LIB_LOADGEN) $(LIB_DATAPLANE) $(LIB_STORAGE)
 	@mkdir -p $(@D)
-	$(CC) $(SANITIZE) -o $@ $^ $(LIBS_SERVER)
+	$(call say,LINK,$@)
+	$(Q)$(CC) $(SANITIZE) -o $@ $^ $(LIBS_SERVER)
 
 -include $(shell find $(BUILD) -name '*.d' 2>/dev/null)
 .SECONDARY:
