@@ -395,6 +395,23 @@ static void redirect(struct godwit *client, struct client_operation *operation,
 	client_route(client, operation);
 }
 
+static void note_value_size(struct client_session *session, uint32_t size)
+{
+	if (session->value_size_mean == 0)
+		session->value_size_mean = size;
+	session->value_size_mean -= session->value_size_mean / VALUE_MEAN_WEIGHT;
+	session->value_size_mean += size / VALUE_MEAN_WEIGHT;
+}
+
+/* A value did not fit beside the others: guess better, and the second time do not guess. */
+static void ask_with_more_room(struct godwit *client, const struct client_session *session,
+			       struct client_operation *operation)
+{
+	operation->is_alone = operation->was_too_large || session->value_size_mean == 0;
+	operation->was_too_large = true;
+	client_route(client, operation);
+}
+
 static void deliver(struct godwit *client, struct client_session *session,
 		    struct client_operation *operation, const struct wire_reply_op *reply)
 {
@@ -404,8 +421,7 @@ static void deliver(struct godwit *client, struct client_session *session,
 	if (reply->status == WIRE_OK && client_opcode_returns_value(operation->opcode)) {
 		result.value = reply->value;
 		result.value_size = reply->value_size;
-		session->value_size_mean -= session->value_size_mean / VALUE_MEAN_WEIGHT;
-		session->value_size_mean += reply->value_size / VALUE_MEAN_WEIGHT;
+		note_value_size(session, reply->value_size);
 	}
 	if (reply->status == WIRE_OK && operation->opcode == WIRE_INCREMENT)
 		result.number = (int64_t)wire_get_u64(reply->value);
@@ -427,8 +443,7 @@ static void conclude(struct godwit *client, struct client_session *session,
 		redirect(client, operation, session->address, reply);
 	} else if (reply->status == WIRE_TOO_LARGE && is_shared &&
 		   client_opcode_returns_value(operation->opcode)) {
-		operation->is_alone = true;
-		client_route(client, operation);
+		ask_with_more_room(client, session, operation);
 	} else {
 		deliver(client, session, operation, reply);
 	}

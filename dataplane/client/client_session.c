@@ -9,9 +9,8 @@
 
 /* After this many unanswered proofs the challenge may be too old for the server: greet again. */
 #define PROOF_COUNT_MAX 4u
-/* The patience doubles with each loss in a row, up to 2^3 times; a handshake's up to 2^5 times. */
+/* The patience doubles with each loss in a row, up to 2^3 times. */
 #define PATIENCE_DOUBLINGS_MAX 3u
-#define HELLO_DOUBLINGS_MAX 5u
 /* After this many losses or greetings in a row the map may be at fault. */
 #define LOSSES_SUSPECT 3u
 /* A session ends before its sequences do. */
@@ -178,13 +177,16 @@ bool client_session_on_hello_reply(struct godwit *client, struct client_session 
 	return true;
 }
 
+static uint64_t doubled(uint64_t interval_us, uint32_t times)
+{
+	return interval_us << smaller(times, PATIENCE_DOUBLINGS_MAX);
+}
+
 static uint64_t hello_due_us(const struct godwit *client, const struct client_session *session)
 {
-	uint32_t doublings = session->hello_count ? session->hello_count - 1 : 0;
+	uint32_t losses = session->hello_count ? session->hello_count - 1 : 0;
 
-	if (doublings > HELLO_DOUBLINGS_MAX)
-		doublings = HELLO_DOUBLINGS_MAX;
-	return session->hello_sent_us + (client->retry_interval_us << doublings);
+	return session->hello_sent_us + doubled(client->retry_interval_us, losses);
 }
 
 static void tick_handshake(struct godwit *client, struct client_session *session)
@@ -330,11 +332,7 @@ bool client_session_on_reply(struct godwit *client, struct client_session *sessi
 uint64_t client_session_patience_us(const struct godwit *client,
 				    const struct client_session *session)
 {
-	uint32_t doublings = session->losses_in_row;
-
-	if (doublings > PATIENCE_DOUBLINGS_MAX)
-		doublings = PATIENCE_DOUBLINGS_MAX;
-	return client->retry_interval_us << doublings;
+	return doubled(client->retry_interval_us, session->losses_in_row);
 }
 
 static void tick_flight(struct godwit *client, struct client_session *session)
