@@ -137,7 +137,7 @@ $(BUILD)/tests/unit/%: $(BUILD)/obj/tests/unit/%.o $(call obj,$(wildcard tests/u
 		$(LIB_CTL) $(LIB_CONTROLPLANE) $(LIB_LOADGEN) $(LIB_DATAPLANE) $(LIB_STORAGE) $(LIB_CLIENT)
 	@mkdir -p $(@D)
 	$(call say,LINK,$@)
-	$(Q)$(CC) $(SANITIZE) -o $@ $^ -lcunit $(LIBS_CONTROL)
+	$(Q)$(CC) $(SANITIZE) -o $@ $(filter %.o,$^) $(filter %.a,$^) -lcunit $(LIBS_CONTROL)
 
 $(BUILD)/tests/bench/%: $(BUILD)/obj/tests/bench/%.o $(LIB_LOADGEN) $(LIB_DATAPLANE) $(LIB_STORAGE)
 	@mkdir -p $(@D)

@@ -144,6 +144,8 @@ enum wire_status {
 
 /* The replies of a request must fit one datagram: a REQUEST with
  * WIRE_HEADER_SIZE + op_count * WIRE_REPLY_OP_SIZE (+ 8 per INCREMENT and TTL) > datagram_size_max is BAD_REQUEST as a whole.
+ * The values of NOT_OWNER and RETRY are left out when they do not fit beside the other replies: the client then asks for the map, or
+ * chooses how long to wait.
  *
  * A REQUEST that a valid session sent but that cannot be parsed (an operation overruns, a bad key size, trailing bytes) is refused
  * whole: one reply operation with opcode 0 and BAD_REQUEST. An unknown opcode or flag: UNSUPPORTED for that operation alone.
@@ -154,6 +156,12 @@ enum wire_status {
  * the same bytes again. As soon as one write of the datagram was judged otherwise the reply is remembered for its sequence, and the
  * client asks the refused operations again under a new sequence; so neither a late duplicate nor a new question executes a write twice.
  */
+
+/* Of replies of writes that are longer than one operation with a number, a node remembers the last so many bytes for each session at
+ * least. A client keeps those that may be asked for again within them, and within replay_window sequences.
+ */
+#define WIRE_REPLAY_BYTES_MIN 24576u
+#define WIRE_REPLAY_SMALL_REPLY_SIZE (WIRE_REPLY_OP_SIZE + 8u)
 
 /* A client sends a request again, with the same sequence, no later than this after the first time: as long as a node keeps an idle
  * session's window at least.

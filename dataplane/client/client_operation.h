@@ -28,7 +28,7 @@ struct client_operation {
 	uint8_t opcode;
 	bool is_write;
 	bool is_alone;              /* to be sent in a datagram of its own */
-	bool was_too_large;             /* its value did not fit beside others */
+	bool was_too_large;         /* its value did not fit beside others */
 	bool was_sent;              /* in an earlier request that was given up */
 	enum godwit_status refusal; /* why a server would not execute it; GODWIT_OK = none did */
 	struct client_address redirect; /* where a server sent it to; port 0 = by the map */

@@ -29,31 +29,37 @@ struct load {
 	uint32_t size;
 	uint32_t reply_size;
 	uint32_t reply_size_guess;
+	bool has_write;
+	bool has_value; /* in some reply */
 };
 
 static bool load_add(struct load *load, const struct client_session *session,
 		     const struct client_operation *operation)
 {
-	uint32_t size = load->size + operation->wire_size;
+	bool has_value = client_opcode_returns_value(operation->opcode);
 	uint32_t reply_size = client_operation_reply_size_min(operation);
-	uint32_t reply_size_guess =
-		reply_size +
-		(client_opcode_returns_value(operation->opcode) ? session->value_size_mean : 0);
+	struct load sum = *load;
 
-	reply_size += load->reply_size;
-	reply_size_guess += load->reply_size_guess;
+	sum.count++;
+	sum.size += operation->wire_size;
+	sum.reply_size += reply_size;
+	sum.reply_size_guess += reply_size + (has_value ? session->value_size_mean : 0);
+	sum.has_write |= operation->is_write;
+	sum.has_value |= has_value;
 	if (load->count &&
-	    (operation->is_alone || load->count == WIRE_OP_COUNT_MAX ||
-	     size > session->datagram_size_max || reply_size > session->datagram_size_max ||
-	     reply_size_guess > session->datagram_size_max))
+	    (operation->is_alone || sum.count > WIRE_OP_COUNT_MAX ||
+	     sum.size > session->datagram_size_max || sum.reply_size > session->datagram_size_max ||
+	     sum.reply_size_guess > session->datagram_size_max))
 		return false;
-	*load = (struct load){ load->count + 1, size, reply_size, reply_size_guess };
+	*load = sum;
 	return true;
 }
 
 static struct load measure(struct godwit *client, struct client_session *session)
 {
-	struct load load = { 0, WIRE_HEADER_SIZE, WIRE_HEADER_SIZE, WIRE_HEADER_SIZE };
+	struct load load = { .size = WIRE_HEADER_SIZE,
+			     .reply_size = WIRE_HEADER_SIZE,
+			     .reply_size_guess = WIRE_HEADER_SIZE };
 	struct client_operation *operation = TAILQ_FIRST(&session->queue);
 
 	while (operation) {
@@ -103,6 +109,18 @@ static void encode(const struct godwit *client, struct client_request *request)
 	}
 }
 
+/* Bytes the server keeps of the reply at most, out of those it counts. */
+static uint32_t kept_bytes_of(const struct client_session *session, const struct load *load)
+{
+	if (!load->has_write)
+		return 0;
+	if (load->has_value)
+		return session->datagram_size_max;
+	return load->reply_size <= WIRE_HEADER_SIZE + WIRE_REPLAY_SMALL_REPLY_SIZE
+		       ? 0
+		       : load->reply_size;
+}
+
 bool client_request_build(struct godwit *client, struct client_session *session)
 {
 	struct load load = measure(client, session);
@@ -120,6 +138,8 @@ bool client_request_build(struct godwit *client, struct client_session *session)
 		request->opcodes[i] = operation->opcode;
 	}
 	client_session_admit(session, request);
+	request->kept_bytes_before = session->kept_bytes;
+	session->kept_bytes += kept_bytes_of(session, &load);
 	encode(client, request);
 	request->place = CLIENT_REQUEST_OUTBOX;
 	TAILQ_INSERT_TAIL(&client->outbox, request, link);

@@ -39,6 +39,7 @@ struct client_request {
 	uint64_t due_us;        /* WAITING, ORPHAN */
 	uint32_t op_count;
 	uint32_t live_count;                  /* operations not yet resolved */
+	uint64_t kept_bytes_before;           /* the session's kept_bytes when this one was made */
 	uint32_t size;                        /* of 'bytes' */
 	struct client_operation **operations; /* NULL for one that is resolved */
 	uint8_t *opcodes;

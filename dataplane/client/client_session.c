@@ -230,6 +230,8 @@ void client_session_admit(struct client_session *session, struct client_request 
 	request->session_id = session->id;
 	request->token = session->token;
 	request->sequence = session->next_sequence++;
+	if (session->outstanding == 0)
+		session->oldest_sequence = request->sequence;
 	session->ring[request->sequence % CLIENT_SPAN_MAX] = request;
 	session->outstanding++;
 }
@@ -248,11 +250,23 @@ static bool is_worn(const struct client_session *session)
 	return session->next_sequence >= SEQUENCE_LAST;
 }
 
+/* Whether the server would still know the reply of the oldest request in flight after one more. */
+static bool is_within_window(const struct client_session *session)
+{
+	const struct client_request *oldest;
+
+	if (session->outstanding == 0)
+		return true;
+	oldest = session->ring[session->oldest_sequence % CLIENT_SPAN_MAX];
+	return session->next_sequence - session->oldest_sequence < session->span_max &&
+	       session->kept_bytes - oldest->kept_bytes_before + session->datagram_size_max <=
+		       WIRE_REPLAY_BYTES_MIN;
+}
+
 static bool can_send(const struct godwit *client, const struct client_session *session)
 {
 	return session->state == CLIENT_SESSION_OPEN && session->queue_count &&
-	       session->outstanding < client->in_flight_max &&
-	       session->next_sequence - session->oldest_sequence < session->span_max &&
+	       session->outstanding < client->in_flight_max && is_within_window(session) &&
 	       !is_worn(session);
 }
 

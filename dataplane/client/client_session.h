@@ -61,8 +61,9 @@ struct client_session {
 	uint32_t queue_bytes;
 
 	uint32_t next_sequence;
-	uint32_t oldest_sequence;           /* none before it is outstanding */
-	uint32_t outstanding;               /* requests in the ring */
+	uint32_t oldest_sequence; /* none before it is outstanding */
+	uint64_t kept_bytes;      /* the server keeps of all requests' replies so far, at most */
+	uint32_t outstanding;     /* requests in the ring */
 	struct client_request **ring;       /* by sequence modulo CLIENT_SPAN_MAX */
 	struct client_request_list flight;  /* sent; the one sent longest ago first */
 	struct client_request_list waiting; /* the server asked to wait; the one due first first */

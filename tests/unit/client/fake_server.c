@@ -253,7 +253,8 @@ static size_t answer_ops(struct fake_server *fake, struct fake_port *port,
 		fake->misrouted += partition_of(fake, &op) % fake->worker_count != port->worker;
 		room = fake->datagram_size_max - used - left * WIRE_REPLY_OP_SIZE;
 		if (answer.value_size > room) {
-			answer.status = WIRE_TOO_LARGE;
+			if (answer.status == WIRE_OK)
+				answer.status = WIRE_TOO_LARGE;
 			answer.value_size = 0;
 		}
 		wire_reply_op_write(out + used, op.opcode, answer.status, answer.version,

@@ -34,7 +34,9 @@ static void store_keys(struct fake_server *fake, uint32_t count, uint32_t value_
 
 	for (uint32_t i = 0; i < count; i++) {
 		value[0] = (uint8_t)i;
-		CU_ASSERT_EQUAL(godwit_set(fake->client, keys[i].key, 7, value, value_size, 0, NULL), GODWIT_OK);
+		CU_ASSERT_EQUAL(
+			godwit_set(fake->client, keys[i].key, 7, value, value_size, 0, NULL),
+			GODWIT_OK);
 	}
 }
 
@@ -102,11 +104,13 @@ static void a_value_that_never_fits_beside_others_is_asked_for_alone(void)
 
 	store_keys(fake, 3, 1000);
 	for (uint32_t i = 3; i < 40; i++)
-		CU_ASSERT_EQUAL(godwit_set(fake->client, keys[i].key, 7, &i, 1, 0, NULL), GODWIT_OK);
+		CU_ASSERT_EQUAL(godwit_set(fake->client, keys[i].key, 7, &i, 1, 0, NULL),
+				GODWIT_OK);
 	godwit_get(fake->client, keys[3].key, 7, NULL);
 	before = fake->requests;
 	CU_ASSERT_EQUAL(godwit_get_many(fake->client, keys, 40, results), 40);
-	CU_ASSERT_EQUAL(results[0].value_size + results[1].value_size + results[2].value_size, 3000);
+	CU_ASSERT_EQUAL(results[0].value_size + results[1].value_size + results[2].value_size,
+			3000);
 	CU_ASSERT_EQUAL(results[39].value_size, 1);
 	/* All together; the three together, of which one fits; the two others. */
 	CU_ASSERT_EQUAL(fake->requests - before, 1 + 1 + 2);
@@ -139,8 +143,8 @@ static void losses_are_made_good(void)
 	}
 }
 
-static bool swallow(struct fake_server *fake, struct fake_port *port, const struct wire_header *header,
-		    const uint8_t *bytes, size_t size)
+static bool swallow(struct fake_server *fake, struct fake_port *port,
+		    const struct wire_header *header, const uint8_t *bytes, size_t size)
 {
 	(void)port, (void)header, (void)bytes, (void)size;
 	return fake->countdown && fake->countdown-- > 0;
@@ -172,8 +176,10 @@ static void without_an_answer_a_write_is_unknown_and_a_read_timed_out(void)
 	CU_ASSERT_EQUAL(godwit_get(fake->client, "a", 1, NULL), GODWIT_TIMEOUT);
 	CU_ASSERT_EQUAL(godwit_pending(fake->client), 0);
 	fake->countdown = 0;
-	CU_ASSERT_EQUAL(godwit_set(fake->client, "a", 1, "x", 1, 0, NULL), GODWIT_OK); /* nothing is stuck */
-	CU_ASSERT_EQUAL(client_session_lookup(fake->client, fake->ports[0].address)->outstanding, 0);
+	CU_ASSERT_EQUAL(godwit_set(fake->client, "a", 1, "x", 1, 0, NULL),
+			GODWIT_OK); /* nothing is stuck */
+	CU_ASSERT_EQUAL(client_session_lookup(fake->client, fake->ports[0].address)->outstanding,
+			0);
 	fake_server_destroy(fake);
 }
 
@@ -206,10 +212,44 @@ static void writes_that_were_never_sent_are_not_unknown(void)
 	fake_server_destroy(fake);
 }
 
+static void submit_sets(struct fake_server *fake, uint32_t count, uint32_t *counts)
+{
+	for (uint32_t i = 0; i < count; i++) {
+		struct godwit_operation set = { .opcode = GODWIT_OP_SET,
+						.key = keys[i].key,
+						.key_size = 7 };
+
+		CU_ASSERT_EQUAL(godwit_submit(fake->client, &set, count_result, counts), GODWIT_OK);
+	}
+	godwit_flush(fake->client);
+}
+
+/* A node remembers so many bytes of long replies only: as many are in flight. Of short ones it remembers all. */
+static void replies_in_flight_stay_inside_the_servers_memory(void)
+{
+	struct fake_server *fake = open_with(NULL);
+	struct client_session *session =
+		client_session_lookup(fake->client, fake->ports[0].address);
+	uint32_t counts[3] = { 0 };
+
+	for (uint32_t i = 0; i < 10; i++)
+		submit_sets(fake, 4 * 90, counts); /* four full datagrams */
+	CU_ASSERT(session->outstanding >= WIRE_REPLAY_BYTES_MIN / FAKE_DATAGRAM_MAX - 1);
+	CU_ASSERT(session->outstanding <= WIRE_REPLAY_BYTES_MIN / FAKE_DATAGRAM_MAX);
+	fake_server_settle(fake);
+	CU_ASSERT_EQUAL(counts[0], 3600);
+	for (uint32_t i = 0; i < 100; i++)
+		submit_sets(fake, 1, counts);
+	CU_ASSERT_EQUAL(session->outstanding, 64);
+	fake_server_settle(fake);
+	CU_ASSERT_EQUAL(counts[0], 3700);
+	fake_server_destroy(fake);
+}
+
 /* ---- refusals ---- */
 
-static bool ask_to_wait(struct fake_server *fake, struct fake_port *port, const struct wire_header *header,
-			const uint8_t *bytes, size_t size)
+static bool ask_to_wait(struct fake_server *fake, struct fake_port *port,
+			const struct wire_header *header, const uint8_t *bytes, size_t size)
 {
 	uint8_t wait_us[4];
 
@@ -230,7 +270,8 @@ static void a_server_that_asks_to_wait_is_asked_again_then(void)
 	fake->countdown = 4;
 	CU_ASSERT_EQUAL(godwit_set(fake->client, "a", 1, "x", 1, 0, NULL), GODWIT_OK);
 	CU_ASSERT_EQUAL(fake->now_us - begin_us, 4 * 3000);
-	CU_ASSERT_EQUAL(fake->ports[0].sequence_max, 2); /* a write that was refused keeps its sequence */
+	CU_ASSERT_EQUAL(fake->ports[0].sequence_max,
+			2); /* a write that was refused keeps its sequence */
 	fake->countdown = 1;
 	begin_us = fake->now_us;
 	CU_ASSERT_EQUAL(godwit_get(fake->client, "a", 1, NULL), GODWIT_OK);
@@ -253,7 +294,8 @@ static void a_read_that_is_refused_to_the_end_says_so(void)
 
 /* Answers the first operation as executed and the others by RETRY, and remembers that reply. */
 static bool refuse_all_but_the_first(struct fake_server *fake, struct fake_port *port,
-				     const struct wire_header *header, const uint8_t *bytes, size_t size)
+				     const struct wire_header *header, const uint8_t *bytes,
+				     size_t size)
 {
 	uint8_t reply[FAKE_DATAGRAM_MAX] = { 0 };
 	struct wire_header answer = *header;
@@ -293,8 +335,8 @@ static void writes_refused_beside_an_executed_one_get_a_new_sequence(void)
 	fake_server_destroy(fake);
 }
 
-static bool refuse_whole(struct fake_server *fake, struct fake_port *port, const struct wire_header *header,
-			 const uint8_t *bytes, size_t size)
+static bool refuse_whole(struct fake_server *fake, struct fake_port *port,
+			 const struct wire_header *header, const uint8_t *bytes, size_t size)
 {
 	uint8_t reply[WIRE_HEADER_SIZE + WIRE_REPLY_OP_SIZE];
 	struct wire_header answer = *header;
@@ -319,8 +361,8 @@ static void a_datagram_refused_whole_fails_all_its_operations(void)
 	fake_server_destroy(fake);
 }
 
-static bool be_unavailable(struct fake_server *fake, struct fake_port *port, const struct wire_header *header,
-			   const uint8_t *bytes, size_t size)
+static bool be_unavailable(struct fake_server *fake, struct fake_port *port,
+			   const struct wire_header *header, const uint8_t *bytes, size_t size)
 {
 	if (fake->countdown && fake->countdown--)
 		return true;
@@ -345,7 +387,8 @@ static void an_unavailable_partition_is_told_when_it_is_certain(void)
 
 /* Every reply is sent cut at every length, with every header field changed, and only then as it is. */
 static bool send_spoiled_replies(struct fake_server *fake, struct fake_port *port,
-				 const struct wire_header *header, const uint8_t *bytes, size_t size)
+				 const struct wire_header *header, const uint8_t *bytes,
+				 size_t size)
 {
 	uint8_t reply[WIRE_HEADER_SIZE + WIRE_REPLY_OP_SIZE + 5] = { 0 };
 	struct wire_header answer = *header;
@@ -397,7 +440,8 @@ static void spoiled_and_repeated_replies_are_ignored(void)
 
 /* The right bytes from another address are a forgery. */
 static bool answer_from_elsewhere(struct fake_server *fake, struct fake_port *port,
-				  const struct wire_header *header, const uint8_t *bytes, size_t size)
+				  const struct wire_header *header, const uint8_t *bytes,
+				  size_t size)
 {
 	(void)port;
 	fake_server_refuse(fake, &fake->ports[1], header, bytes, size, WIRE_NOT_FOUND, NULL, 0);
@@ -443,6 +487,7 @@ int main(void)
 		UNIT_TEST(the_same_sequence_is_sent_at_growing_intervals),
 		UNIT_TEST(without_an_answer_a_write_is_unknown_and_a_read_timed_out),
 		UNIT_TEST(writes_that_were_never_sent_are_not_unknown),
+		UNIT_TEST(replies_in_flight_stay_inside_the_servers_memory),
 		UNIT_TEST(a_server_that_asks_to_wait_is_asked_again_then),
 		UNIT_TEST(a_read_that_is_refused_to_the_end_says_so),
 		UNIT_TEST(writes_refused_beside_an_executed_one_get_a_new_sequence),

@@ -20,10 +20,12 @@ static void set_status(void *context, const struct godwit_result *result)
 	*(enum godwit_status *)context = result->status;
 }
 
-static enum godwit_status submit(struct fake_server *fake, enum godwit_opcode opcode, const char *key,
-				 enum godwit_status *status)
+static enum godwit_status submit(struct fake_server *fake, enum godwit_opcode opcode,
+				 const char *key, enum godwit_status *status)
 {
-	struct godwit_operation operation = { .opcode = opcode, .key = key, .key_size = strlen(key) };
+	struct godwit_operation operation = { .opcode = opcode,
+					      .key = key,
+					      .key_size = strlen(key) };
 
 	*status = (enum godwit_status) - 1;
 	if (opcode == GODWIT_OP_SET || opcode == GODWIT_OP_APPEND) {
@@ -143,8 +145,11 @@ static void forged_grants_are_ignored(void)
 	struct fake_server *fake = fake_server_create(1, 1, 8);
 	struct godwit_options options = GODWIT_OPTIONS_INIT;
 	struct client_session *session;
-	struct wire_hello_reply grant = { .stage = WIRE_HELLO_GRANTED, .worker_count = 1, .datagram_size_max = 1472,
-					  .replay_window_size = 1024, .challenge = 5 };
+	struct wire_hello_reply grant = { .stage = WIRE_HELLO_GRANTED,
+					  .worker_count = 1,
+					  .datagram_size_max = 1472,
+					  .replay_window_size = 1024,
+					  .challenge = 5 };
 	struct wire_header header = { .session_id = 1, .token = 2 };
 	uint8_t body[WIRE_HELLO_BODY_SIZE];
 
@@ -154,25 +159,33 @@ static void forged_grants_are_ignored(void)
 	CU_ASSERT_PTR_NOT_NULL_FATAL(session);
 	grant.client_nonce = session->nonce;
 	wire_hello_reply_write(body, &grant); /* granted before a challenge was proved */
-	CU_ASSERT_FALSE(client_session_on_hello_reply(fake->client, session, &header, body, sizeof(body)));
+	CU_ASSERT_FALSE(
+		client_session_on_hello_reply(fake->client, session, &header, body, sizeof(body)));
 	grant.stage = WIRE_HELLO_CHALLENGE;
 	wire_hello_reply_write(body, &grant);
-	CU_ASSERT_FALSE(client_session_on_hello_reply(fake->client, session, &header, body, sizeof(body) - 1));
-	CU_ASSERT_TRUE(client_session_on_hello_reply(fake->client, session, &header, body, sizeof(body)));
-	CU_ASSERT_FALSE(client_session_on_hello_reply(fake->client, session, &header, body, sizeof(body)));
+	CU_ASSERT_FALSE(client_session_on_hello_reply(fake->client, session, &header, body,
+						      sizeof(body) - 1));
+	CU_ASSERT_TRUE(
+		client_session_on_hello_reply(fake->client, session, &header, body, sizeof(body)));
+	CU_ASSERT_FALSE(
+		client_session_on_hello_reply(fake->client, session, &header, body, sizeof(body)));
 	grant.stage = WIRE_HELLO_GRANTED;
 	grant.client_nonce++;
 	wire_hello_reply_write(body, &grant);
-	CU_ASSERT_FALSE(client_session_on_hello_reply(fake->client, session, &header, body, sizeof(body)));
+	CU_ASSERT_FALSE(
+		client_session_on_hello_reply(fake->client, session, &header, body, sizeof(body)));
 	grant.client_nonce--;
 	grant.datagram_size_max = 0;
 	wire_hello_reply_write(body, &grant);
-	CU_ASSERT_FALSE(client_session_on_hello_reply(fake->client, session, &header, body, sizeof(body)));
+	CU_ASSERT_FALSE(
+		client_session_on_hello_reply(fake->client, session, &header, body, sizeof(body)));
 	grant.datagram_size_max = 1472;
 	wire_hello_reply_write(body, &grant);
-	CU_ASSERT_TRUE(client_session_on_hello_reply(fake->client, session, &header, body, sizeof(body)));
+	CU_ASSERT_TRUE(
+		client_session_on_hello_reply(fake->client, session, &header, body, sizeof(body)));
 	CU_ASSERT_EQUAL(session->state, CLIENT_SESSION_OPEN);
-	CU_ASSERT_FALSE(client_session_on_hello_reply(fake->client, session, &header, body, sizeof(body)));
+	CU_ASSERT_FALSE(
+		client_session_on_hello_reply(fake->client, session, &header, body, sizeof(body)));
 	fake_server_destroy(fake);
 }
 
@@ -196,7 +209,8 @@ static void a_forgotten_session_is_opened_anew(void)
 
 /* Executes the first transmission without an answer, then forgets the session. */
 static bool execute_silently_then_forget(struct fake_server *fake, struct fake_port *port,
-					 const struct wire_header *header, const uint8_t *bytes, size_t size)
+					 const struct wire_header *header, const uint8_t *bytes,
+					 size_t size)
 {
 	uint32_t drop_percent = fake->drop_percent;
 
@@ -219,7 +233,8 @@ static void a_write_repeated_into_a_forgotten_session_is_unknown(void)
 	CU_ASSERT_EQUAL(godwit_append(fake->client, "a", 1, "2", 1, NULL), GODWIT_UNKNOWN);
 	CU_ASSERT_EQUAL(fake_server_find(fake, "a", 1)->value_size, 2); /* it was executed, once */
 	fake->countdown = 1;
-	CU_ASSERT_EQUAL(godwit_get(fake->client, "a", 1, NULL), GODWIT_OK); /* a read may be asked again */
+	CU_ASSERT_EQUAL(godwit_get(fake->client, "a", 1, NULL),
+			GODWIT_OK); /* a read may be asked again */
 	fake_server_destroy(fake);
 }
 
@@ -246,8 +261,8 @@ static void writes_in_flight_when_the_session_is_lost_are_unknown(void)
 	fake_server_destroy(fake);
 }
 
-static bool swallow(struct fake_server *fake, struct fake_port *port, const struct wire_header *header,
-		    const uint8_t *bytes, size_t size)
+static bool swallow(struct fake_server *fake, struct fake_port *port,
+		    const struct wire_header *header, const uint8_t *bytes, size_t size)
 {
 	(void)port, (void)header, (void)bytes, (void)size;
 	return fake->countdown && fake->countdown-- > 0;
@@ -335,14 +350,16 @@ static void sequences_in_flight_stay_inside_the_window(void)
 	CU_ASSERT_EQUAL(fake->out_of_window, 0);
 	CU_ASSERT(fake->replayed > 0);
 	/* Counted exactly once each: the first stored 0. */
-	CU_ASSERT_EQUAL(strtol((const char *)fake_server_find(fake, "n", 1)->value, NULL, 10), COUNT - 1);
+	CU_ASSERT_EQUAL(strtol((const char *)fake_server_find(fake, "n", 1)->value, NULL, 10),
+			COUNT - 1);
 	fake_server_destroy(fake);
 }
 
 static void a_session_ends_before_its_sequences_do(void)
 {
 	struct fake_server *fake = open_one();
-	struct client_session *session = client_session_lookup(fake->client, fake->ports[0].address);
+	struct client_session *session =
+		client_session_lookup(fake->client, fake->ports[0].address);
 
 	session->next_sequence = 0xffff0000u - 1;
 	session->oldest_sequence = session->next_sequence;
