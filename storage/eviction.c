@@ -2,35 +2,51 @@
 /* The hand of the clock, and the reserve it works for. */
 #include "storage/eviction.h"
 
-/* Bounds of the reserve, as shares of what the shard holds. */
+/* Bounds of the reserve: shares of what the shard holds, and bytes. */
 #define RESERVE_SHARE_MIN 64u
 #define RESERVE_SHARE_MAX 4u
+#define RESERVE_MIN_MAX ((uint64_t)16 << 20)
+
+/* Every so often the reserve shrinks by a share. */
 #define SHRINK_PERIOD_MS 1000u
+#define SHRINK_SHARE 16u
 
-static uint64_t reserve_min(const struct eviction_memory *memory)
+static uint64_t smaller(uint64_t a, uint64_t b)
 {
-	return memory->held / RESERVE_SHARE_MIN;
+	return a < b ? a : b;
 }
 
-bool eviction_is_due(struct eviction_clock *clock, const struct eviction_memory *memory,
-		     uint64_t now_ms)
+static void adapt_reserve(struct eviction_clock *clock, uint64_t held, uint64_t now_ms)
 {
-	if (now_ms >= clock->shrunk_at_ms + SHRINK_PERIOD_MS) {
+	uint64_t reserve_min = smaller(held / RESERVE_SHARE_MIN, RESERVE_MIN_MAX);
+	uint64_t reserve_max = held / RESERVE_SHARE_MAX;
+
+	if (clock->is_short && now_ms != clock->grown_at_ms) {
+		clock->reserve_bytes *= 2;
+		clock->grown_at_ms = now_ms;
 		clock->shrunk_at_ms = now_ms;
-		clock->reserve_bytes -= clock->reserve_bytes / 16;
+	} else if (now_ms >= clock->shrunk_at_ms + SHRINK_PERIOD_MS) {
+		clock->reserve_bytes -= clock->reserve_bytes / SHRINK_SHARE;
+		clock->shrunk_at_ms = now_ms;
 	}
-	if (clock->reserve_bytes < reserve_min(memory))
-		clock->reserve_bytes = reserve_min(memory);
-	return memory->available + memory->underway < clock->reserve_bytes;
+	clock->is_short = false;
+	clock->reserve_bytes = smaller(clock->reserve_bytes, reserve_max);
+	if (clock->reserve_bytes < reserve_min)
+		clock->reserve_bytes = reserve_min;
 }
 
-void eviction_note_shortage(struct eviction_clock *clock, const struct eviction_memory *memory)
+uint64_t eviction_deficit(struct eviction_clock *clock, const struct eviction_memory *memory,
+			  uint64_t now_ms)
 {
-	uint64_t reserve_max = memory->held / RESERVE_SHARE_MAX;
+	uint64_t usable = memory->available + memory->underway;
 
-	clock->reserve_bytes *= 2;
-	if (clock->reserve_bytes > reserve_max)
-		clock->reserve_bytes = reserve_max;
+	adapt_reserve(clock, memory->held, now_ms);
+	return usable < clock->reserve_bytes ? clock->reserve_bytes - usable : 0;
+}
+
+void eviction_note_shortage(struct eviction_clock *clock)
+{
+	clock->is_short = true;
 }
 
 static uint32_t choose(struct item **items, uint32_t count, uint64_t now_ms)

@@ -12,8 +12,8 @@
  * its mark and stays; any other goes. A read costs one store to the item's own line, at most once
  * per round of the hand, by the owner.
  *
- * Freed memory is usable only a grace period later, so eviction runs ahead of demand:
- * 'reserve_bytes' are kept free or on their way to it. The reserve starts small, doubles when a
+ * Freed memory is usable only a grace period later, so eviction runs ahead of demand: a reserve is
+ * kept free or on its way to it. It starts small, doubles (once per millisecond at most) when a
  * request found no memory all the same, and shrinks slowly.
  *
  * Thread safety: owner core only.
@@ -21,7 +21,9 @@
 struct eviction_clock {
 	struct slot_walk walk;
 	uint64_t reserve_bytes;
+	uint64_t grown_at_ms;
 	uint64_t shrunk_at_ms;
+	bool is_short; /* a request found no memory since the last look */
 };
 
 /* Memory of a shard, in bytes. */
@@ -31,12 +33,12 @@ struct eviction_memory {
 	uint64_t underway;  /* retired, free after a grace period */
 };
 
-/* Whether items must go now to keep the reserve. Called about once per loop turn. */
-bool eviction_is_due(struct eviction_clock *clock, const struct eviction_memory *memory,
-		     uint64_t now_ms);
+/* The bytes to evict now to have the reserve. Called about once per loop turn. */
+uint64_t eviction_deficit(struct eviction_clock *clock, const struct eviction_memory *memory,
+			  uint64_t now_ms);
 
 /* A request found no memory: the reserve was too small. */
-void eviction_note_shortage(struct eviction_clock *clock, const struct eviction_memory *memory);
+void eviction_note_shortage(struct eviction_clock *clock);
 
 /* Moves the hand until it finds items to evict or has passed 'slot_max' slots. Stores the items in
  * 'items' (room for SLOT_WALK_ITEMS), their number in '*item_count', and returns the slots passed.

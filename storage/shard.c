@@ -27,6 +27,7 @@
 #define SLICE_RECLAIM_MIN 128u
 #define SLICE_RELOCATED_MAX 8u
 #define SLICE_BLOCKS_MAX 64u
+#define SLICE_EVICTION_FACTOR 4u /* demand decides about eviction: it may take more than others */
 #define INSERTS_PER_STEP 4u
 #define INSERT_SLOTS_MAX 256u
 
@@ -335,7 +336,6 @@ static uint32_t evict(struct shard *shard, uint32_t slot_max)
  */
 static struct item *allocate_short(struct shard *shard, uint32_t size)
 {
-	struct eviction_memory memory;
 	struct item *item;
 
 	reclaim_poll(shard->reclaim, SHORTAGE_RECLAIM_MAX);
@@ -345,8 +345,7 @@ static struct item *allocate_short(struct shard *shard, uint32_t size)
 	if (shard->expiring_items > 0)
 		expiry_hurry(&shard->expiry, slot_count(shard));
 	if (shard->policy == EVICTION_ON) {
-		memory_state(shard, &memory);
-		eviction_note_shortage(&shard->clock, &memory);
+		eviction_note_shortage(&shard->clock);
 		evict(shard, SHORTAGE_SLOTS_MAX);
 	}
 	return NULL;
@@ -462,18 +461,22 @@ static uint32_t sweep_expired(struct shard *shard, uint32_t work_max)
 	return passed;
 }
 
-/* Evicts ahead of demand, as long as the node has no slab to spare. */
+/* Evicts ahead of demand, when the node has few slabs to spare. */
 static uint32_t evict_ahead(struct shard *shard, uint32_t work_max)
 {
 	struct eviction_memory memory;
+	uint64_t retired_enough;
+	uint32_t work = 0;
 
 	if (shard->policy != EVICTION_ON ||
 	    item_memory_slabs_free(shard->memory) > item_memory_slab_count(shard->memory) / 8)
 		return 0;
 	memory_state(shard, &memory);
-	if (!eviction_is_due(&shard->clock, &memory, shard->now_ms))
-		return 0;
-	return evict(shard, work_max);
+	retired_enough =
+		shard->retired_bytes + eviction_deficit(&shard->clock, &memory, shard->now_ms);
+	while (shard->retired_bytes < retired_enough && work < work_max * SLICE_EVICTION_FACTOR)
+		work += evict(shard, work_max);
+	return work;
 }
 
 /* Puts a copy in the place of 'item'. It is the same write: slot and version stay. False when there
