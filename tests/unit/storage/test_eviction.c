@@ -1,0 +1,296 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* Eviction: who goes first, how good the choice is, and that memory is there when it is needed. */
+#include "storage/eviction.h"
+
+#include "tests/cache_trace.h"
+#include "tests/unit/storage/shard_fixture.h"
+
+#define PARTITIONS 8u
+#define REQUESTS 400000u
+#define WARM_UP 100000u
+#define KEYS 40000u
+#define VALUE_SIZE 56u
+
+static void open_cache(struct fixture *fixture)
+{
+	struct fixture_options options = { .memory_bytes = 512 << 10,
+					   .partition_count = PARTITIONS,
+					   .eviction = EVICTION_ON };
+
+	fixture_open(fixture, &options);
+}
+
+/* All items of one size: memory holds so many, whatever goes. */
+static enum status put_sized(struct fixture *fixture, struct shard_batch *batch)
+{
+	struct item *item = shard_item_create(fixture->shard, &batch->keys[0], VALUE_SIZE);
+	enum status status;
+
+	if (!item)
+		return STATUS_NO_SPACE;
+	memset(item_value_unpublished(item), 0, VALUE_SIZE);
+	status = shard_put(fixture->shard, batch, 0, item);
+	if (status != STATUS_OK)
+		shard_item_discard(fixture->shard, item);
+	return status;
+}
+
+struct outcome {
+	uint64_t requests;
+	uint64_t hits;
+	uint64_t lru_hits;
+	uint64_t refused; /* after the warm-up */
+	uint64_t items;   /* on average */
+};
+
+static bool read_through(struct fixture *fixture, uint64_t number, uint64_t *refused)
+{
+	struct shard_batch batch;
+	struct fixture_key key;
+
+	fixture_batch_one(fixture, &batch, &key, number);
+	if (batch.items[0]) {
+		shard_mark_visited(batch.items[0]);
+		return true;
+	}
+	*refused += put_sized(fixture, &batch) != STATUS_OK;
+	return false;
+}
+
+/* A grace period passes every 'turns_per_grace' turns of 32 requests. */
+static void run_cache(const struct trace_options *options, uint32_t turns_per_grace,
+		      struct outcome *outcome)
+{
+	struct fixture fixture;
+	struct trace trace;
+
+	*outcome = (struct outcome){ 0 };
+	open_cache(&fixture);
+	trace_open(&trace, options);
+	for (uint32_t i = 0; i < REQUESTS; i++) {
+		bool hit = read_through(&fixture, trace_next(&trace), &outcome->refused);
+
+		if (i == WARM_UP)
+			outcome->refused = 0;
+		if (i >= WARM_UP) {
+			outcome->requests += !trace_is_scanning(&trace);
+			outcome->hits += hit;
+			outcome->items += i % 1000 ? 0 : fixture_items(&fixture);
+		}
+		if (i % 32 == 0)
+			shard_background(fixture.shard, fixture.now_ms + i / 1000,
+					 FIXTURE_WORK_MAX);
+		if (i % (32 * turns_per_grace) == 0)
+			fixture_grace(&fixture);
+	}
+	outcome->items /= (REQUESTS - WARM_UP) / 1000;
+	fixture_close(&fixture);
+}
+
+static void run_lru(const struct trace_options *options, struct outcome *outcome)
+{
+	struct trace trace;
+	struct lru lru;
+
+	lru_open(&lru, (uint32_t)outcome->items, KEYS + REQUESTS);
+	trace_open(&trace, options);
+	for (uint32_t i = 0; i < REQUESTS; i++) {
+		bool hit = lru_read(&lru, trace_next(&trace));
+
+		outcome->lru_hits += i >= WARM_UP && hit;
+	}
+	lru_close(&lru);
+}
+
+static double hit_ratio(const struct outcome *outcome)
+{
+	return (double)outcome->hits / (double)outcome->requests;
+}
+
+static double lru_hit_ratio(const struct outcome *outcome)
+{
+	return (double)outcome->lru_hits / (double)outcome->requests;
+}
+
+static void zipf_hits_as_often_as_with_lru(void)
+{
+	struct trace_options options = { .seed = 7, .key_count = KEYS, .theta = 0.99 };
+	struct outcome outcome;
+
+	run_cache(&options, 1, &outcome);
+	run_lru(&options, &outcome);
+	CU_ASSERT(outcome.items > 4500);
+	CU_ASSERT(hit_ratio(&outcome) > 0.6);
+	CU_ASSERT(hit_ratio(&outcome) >= lru_hit_ratio(&outcome) - 0.01);
+	CU_ASSERT_EQUAL(outcome.refused, 0);
+}
+
+/* A scan of as many keys as fit, every now and then, hurts less than with LRU. */
+static void scans_hurt_less_than_with_lru(void)
+{
+	struct trace_options options = { .seed = 8,
+					 .key_count = KEYS,
+					 .theta = 0.99,
+					 .scan_every = 10000,
+					 .scan_length = 5000 };
+	struct outcome outcome;
+
+	run_cache(&options, 1, &outcome);
+	run_lru(&options, &outcome);
+	CU_ASSERT(hit_ratio(&outcome) >= lru_hit_ratio(&outcome) + 0.02);
+	CU_ASSERT(outcome.refused < outcome.requests / 10000);
+}
+
+/* What is retired is not free for 640 requests, when a tenth of all that fits was written: the
+ * reserve grows to that, and hardly a write is refused any more.
+ */
+static void slow_grace_periods_refuse_hardly_a_write(void)
+{
+	struct trace_options options = { .seed = 9, .key_count = KEYS, .theta = 0.5 };
+	struct outcome outcome;
+
+	run_cache(&options, 20, &outcome);
+	CU_ASSERT(outcome.refused < outcome.requests / 1000);
+	CU_ASSERT(outcome.items > 3500);
+}
+
+/* --- The hand --- */
+
+static struct eviction_clock clock_of(struct partition *const *partitions, uint32_t count)
+{
+	return (struct eviction_clock){ .walk = { .partitions = partitions,
+						  .partition_count = count } };
+}
+
+static void the_hand_spares_what_was_read(void)
+{
+	struct item *items[SLOT_WALK_ITEMS];
+	struct partition *partitions[PARTITIONS];
+	struct eviction_clock clock = clock_of(partitions, PARTITIONS);
+	struct fixture fixture;
+	uint32_t count, rounds = 0;
+
+	open_cache(&fixture);
+	for (uint32_t i = 0; i < PARTITIONS; i++)
+		partitions[i] = shard_partition(fixture.shard, i);
+	for (uint64_t i = 0; i < 8; i++)
+		CU_ASSERT_EQUAL(fixture_put(&fixture, i, 1), STATUS_OK);
+	for (uint64_t i = 0; i < 8; i++) {
+		if (i != 5)
+			shard_mark_visited(fixture_get(&fixture, i));
+	}
+	do {
+		eviction_sweep(&clock, FIXTURE_NOW_MS, 1, items, &count);
+	} while (count == 0 && ++rounds < 100);
+	CU_ASSERT_EQUAL(count, 1);
+	CU_ASSERT_PTR_EQUAL(items[0], fixture_get(&fixture, 5));
+	fixture_close(&fixture);
+}
+
+static void the_hand_takes_what_is_expired(void)
+{
+	struct item *items[SLOT_WALK_ITEMS];
+	struct partition *partitions[PARTITIONS];
+	struct eviction_clock clock = clock_of(partitions, PARTITIONS);
+	struct fixture fixture;
+	struct shard_batch batch;
+	struct fixture_key key;
+	uint32_t count, rounds = 0;
+
+	open_cache(&fixture);
+	for (uint32_t i = 0; i < PARTITIONS; i++)
+		partitions[i] = shard_partition(fixture.shard, i);
+	fixture_batch_one(&fixture, &batch, &key, 3);
+	CU_ASSERT_EQUAL(fixture_batch_put(&fixture, &batch, 0, 3, 1, FIXTURE_NOW_MS), STATUS_OK);
+	shard_mark_visited(batch.items[0]);
+	do {
+		eviction_sweep(&clock, FIXTURE_NOW_MS, 1, items, &count);
+	} while (count == 0 && ++rounds < 100);
+	CU_ASSERT_EQUAL(count, 1);
+	CU_ASSERT_PTR_EQUAL(items[0], batch.items[0]);
+	fixture_close(&fixture);
+}
+
+/* --- Batches --- */
+
+/* Looks up 8 keys, the newest or so of 'number', and writes on without a grace period or a turn of
+ * the background, so that memory runs out and writes evict.
+ */
+static void evict_under_batch(struct fixture *fixture, struct shard_batch *batch,
+			      struct fixture_key *keys, uint64_t *number)
+{
+	batch->count = 8;
+	for (uint32_t i = 0; i < batch->count; i++) {
+		uint64_t back = 1 + i * 500;
+
+		batch->keys[i] =
+			fixture_key(fixture, *number > back ? *number - back : 0, &keys[i]);
+	}
+	shard_lookup(fixture->shard, batch);
+	for (uint32_t i = 0; i < 200; i++)
+		fixture_put(fixture, (*number)++, 1);
+}
+
+/* Writes to, or removes, the key of an entry whose item was evicted. Returns whether that went
+ * wrong.
+ */
+static bool write_evicted(struct fixture *fixture, struct shard_batch *batch, uint32_t i)
+{
+	uint64_t key, version;
+
+	memcpy(&key, item_key(batch->items[i]) + 8, sizeof(key));
+	if (!fixture_value_is(batch->items[i], key, 1))
+		return true; /* memory was used again under the reader */
+	if (i % 2 == 0)
+		return shard_remove(fixture->shard, batch, i, &version) == STATUS_OK ||
+		       batch->items[i] != NULL;
+	if (fixture_batch_put(fixture, batch, i, key, 2, 0) != STATUS_OK)
+		return false;
+	return fixture_get(fixture, key) != batch->items[i] ||
+	       !fixture_value_is(batch->items[i], key, 2) ||
+	       (batch->items[i]->flags & ITEM_RETIRED);
+}
+
+/* An item of the batch is evicted by a write before it: readable still, but its key's value no
+ * more.
+ */
+static void a_batch_copes_with_eviction_under_it(void)
+{
+	struct fixture fixture;
+	struct shard_batch batch;
+	struct fixture_key keys[SHARD_BATCH_MAX];
+	uint64_t number = 0, wrong = 0;
+	uint32_t evicted = 0;
+
+	open_cache(&fixture);
+	while (evicted < 100 && number < 1000000) {
+		evict_under_batch(&fixture, &batch, keys, &number);
+		for (uint32_t i = 0; i < batch.count; i++) {
+			if (!batch.items[i] || !(batch.items[i]->flags & ITEM_RETIRED))
+				continue;
+			evicted++;
+			wrong += write_evicted(&fixture, &batch, i);
+		}
+		if (number % 400 == 0)
+			fixture_turn(&fixture);
+	}
+	CU_ASSERT(evicted >= 100);
+	CU_ASSERT_EQUAL(wrong, 0);
+	fixture_close(&fixture);
+}
+
+int main(void)
+{
+	static const struct unit_test tests[] = {
+		UNIT_TEST(zipf_hits_as_often_as_with_lru),
+		UNIT_TEST(scans_hurt_less_than_with_lru),
+		UNIT_TEST(slow_grace_periods_refuse_hardly_a_write),
+		UNIT_TEST(the_hand_spares_what_was_read),
+		UNIT_TEST(the_hand_takes_what_is_expired),
+		UNIT_TEST(a_batch_copes_with_eviction_under_it),
+		{ NULL, NULL },
+	};
+
+	unit_eal_init();
+	return unit_run("eviction", tests);
+}
