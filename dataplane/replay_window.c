@@ -7,6 +7,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "dataplane/wire_format.h"
+
 #define likely(x) __builtin_expect(!!(x), 1)
 #define unlikely(x) __builtin_expect(!!(x), 0)
 
@@ -20,6 +22,8 @@
 
 static_assert(REPLAY_POOL_COUNT_MAX <= POOL_NONE, "a block number fits");
 static_assert(CHUNK_SIZE == PAGE_SIZE, "a chunk is a page");
+static_assert(REPLAY_IDLE_MIN_MS >= WIRE_RETRANSMIT_MS_MAX + REPLAY_TOUCH_MS,
+	      "no copy of a write outlives what is remembered of it");
 
 /* ---- pools ---- */
 

@@ -6,7 +6,12 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "dataplane/wire_format.h"
+
 #define NONE UINT32_MAX
+
+static_assert(SESSION_IDLE_MIN_MS >= WIRE_RETRANSMIT_MS_MAX + SESSION_TOUCH_MS,
+	      "no copy of a request outlives its session");
 
 /* Sessions that other workers kept alive and that one grant passes over at most, looking for an
  * idle one.
