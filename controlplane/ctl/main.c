@@ -95,6 +95,6 @@ int main(int argc, char **argv)
 	else
 		code = run_once(&ctl, argc - 1, argv + 1);
 	if (fflush(ctl.out) != 0)
-		return command_fail(&ctl, CTL_ERROR, "cannot write the output");
+		return (int)command_fail(&ctl, CTL_ERROR, "cannot write the output");
 	return (int)code;
 }
