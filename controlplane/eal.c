@@ -14,6 +14,7 @@ static void write_line(struct eal_log *eal_log)
 {
 	int level = rte_log_cur_msg_loglevel();
 	bool is_error = level > 0 && level <= (int)RTE_LOG_ERR;
+	uint32_t suppressed;
 
 	eal_log->line[eal_log->used] = '\0';
 	eal_log->used = 0;
@@ -21,9 +22,12 @@ static void write_line(struct eal_log *eal_log)
 		return;
 	if (is_error)
 		memcpy(eal_log->last_error, eal_log->line, sizeof(eal_log->line));
-	log_write(eal_log->log,
-		  is_error && !eal_log->is_starting ? LOG_LEVEL_WARNING : LOG_LEVEL_DEBUG, "dpdk",
-		  "says", " text=\"%s\"", eal_log->line);
+	if (is_error && eal_log->is_started &&
+	    log_limit_pass(&eal_log->limit, eal_log->log, &suppressed))
+		log_warning(eal_log->log, "dpdk", "reports an error",
+			    "text=\"%s\" suppressed_before=%u", eal_log->line, suppressed);
+	else
+		log_debug(eal_log->log, "dpdk", "says", "text=\"%s\"", eal_log->line);
 }
 
 static ssize_t stream_write(void *cookie, const char *bytes, size_t size)
@@ -43,7 +47,7 @@ static int open_stream(struct eal_log *eal_log, struct log *log)
 {
 	const cookie_io_functions_t functions = { .write = stream_write };
 
-	*eal_log = (struct eal_log){ .log = log, .is_starting = true };
+	*eal_log = (struct eal_log){ .log = log };
 	eal_log->stream = fopencookie(eal_log, "w", functions);
 	if (!eal_log->stream)
 		return -ENOMEM;
@@ -75,7 +79,6 @@ int eal_start(struct eal_log *eal_log, const struct eal_plan *plan, struct log *
 	log_plan(plan, log);
 	memcpy(argv, plan->argv, sizeof(argv)); /* the EAL permutes it */
 	result = rte_eal_init(plan->argc, argv);
-	eal_log->is_starting = false;
 	if (result >= 0)
 		return 0;
 	result = rte_errno ? -rte_errno : -EINVAL;
@@ -84,6 +87,11 @@ int eal_start(struct eal_log *eal_log, const struct eal_plan *plan, struct log *
 	rte_openlog_stream(NULL);
 	fclose(eal_log->stream);
 	return result;
+}
+
+void eal_log_set_started(struct eal_log *eal_log)
+{
+	eal_log->is_started = true;
 }
 
 void eal_stop(struct eal_log *eal_log)

@@ -37,7 +37,9 @@ static inline uint32_t eal_worker_lcore(uint32_t worker)
 	return worker + 1;
 }
 
-/* DPDK's log lines as ours: at its error level and above warnings, all others debug lines.
+/* DPDK's log lines as ours. Its drivers call much an error that is none while they try what a device
+ * can do, so until eal_log_set_started() all are debug lines and the last error is kept; from then on
+ * errors are warnings, as many as a call site may write.
  *
  * Thread safety: DPDK writes under the lock of its stream.
  */
@@ -47,7 +49,8 @@ struct eal_log {
 	size_t used;
 	char line[512];       /* not yet ended by a newline */
 	char last_error[512]; /* the last line at error level, "" = none */
-	bool is_starting; /* errors are kept for the one who gives up instead of being written */
+	bool is_started;
+	struct log_limit limit;
 };
 
 /* Starts the EAL by 'plan'. On failure returns -errno and writes one line, what failed and what to
@@ -55,6 +58,9 @@ struct eal_log {
  */
 int eal_start(struct eal_log *eal_log, const struct eal_plan *plan, struct log *log, char *error,
 	      size_t error_size);
+
+/* What the EAL logs from here on is worth a look; see struct eal_log. */
+void eal_log_set_started(struct eal_log *eal_log);
 
 /* Gives back what the EAL holds. */
 void eal_stop(struct eal_log *eal_log);

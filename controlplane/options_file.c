@@ -177,13 +177,17 @@ int options_load(struct options *options, const char *path, FILE *errors)
 	yaml_document_t document;
 	struct reading reading = { options, path, errors, &document, 0 };
 	FILE *file = fopen(path, "re");
+	int first = file ? getc(file) : EOF; /* a directory opens, but cannot be read */
 
-	if (!file) {
+	if (!file || (first == EOF && ferror(file))) {
 		int error = errno;
 
 		fprintf(errors, "%s: cannot read it: %s\n", path, strerror(error));
+		if (file)
+			fclose(file);
 		return -error;
 	}
+	ungetc(first, file);
 	read_file(&reading, file);
 	fclose(file);
 	return reading.mistakes ? -EINVAL : 0;

@@ -1,0 +1,272 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* godwitd: what a node is made of, in start order; the same list reversed stops it. */
+#include <arpa/inet.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "controlplane/admin_http.h"
+#include "controlplane/admin_routes.h"
+#include "controlplane/command_line.h"
+#include "controlplane/control_loop.h"
+#include "controlplane/dataplane_options.h"
+#include "controlplane/eal.h"
+#include "controlplane/log.h"
+#include "controlplane/machine.h"
+#include "controlplane/node_watch.h"
+#include "controlplane/options.h"
+#include "controlplane/world.h"
+#include "dataplane/dataplane.h"
+
+#define ERROR_SIZE 512u
+#define SAMPLE_INTERVAL_MS 1000u
+
+/* A node stops within DRAIN_MS_MAX for requests in flight and what freeing takes, or is ended. */
+#define DRAIN_MS_MAX 3000u
+#define STOP_S_MAX 5u
+
+enum exit_code {
+	EXIT_STOPPED = 0,
+	EXIT_CANNOT_START = 1,
+	EXIT_USAGE = 2,
+};
+
+/* All parts of one node. */
+struct daemon {
+	struct command_line line;
+	struct options options;
+	struct world world;
+	struct log log;
+	struct machine machine;
+	struct eal_plan plan;
+	struct eal_log eal_log;
+	struct control_loop *loop;
+	struct dataplane *dataplane;
+	struct node_watch *watch;
+	struct admin_http *admin;
+};
+
+static int start_loop(struct daemon *daemon, char *error)
+{
+	daemon->loop = control_loop_create();
+	snprintf(error, ERROR_SIZE, "out of memory");
+	return daemon->loop ? 0 : -1;
+}
+
+static void stop_loop(struct daemon *daemon)
+{
+	control_loop_destroy(daemon->loop);
+}
+
+static int start_dpdk(struct daemon *daemon, char *error)
+{
+	if (!daemon->plan.huge_pages && daemon->options.storage_huge_pages == OPTION_SWITCH_AUTO)
+		log_info(&daemon->log, "memory", "plain pages: too few huge ones are free",
+			 "needed=%llu free=%llu",
+			 (unsigned long long)daemon->plan.huge_pages_needed,
+			 (unsigned long long)daemon->machine.huge_pages_free);
+	return eal_start(&daemon->eal_log, &daemon->plan, &daemon->log, error, ERROR_SIZE);
+}
+
+static void stop_dpdk(struct daemon *daemon)
+{
+	eal_stop(&daemon->eal_log);
+}
+
+static int start_dataplane(struct daemon *daemon, char *error)
+{
+	struct dataplane_options options;
+
+	dataplane_options_make(&options, &daemon->options, &daemon->plan);
+	return dataplane_create(&daemon->dataplane, &options, error, ERROR_SIZE);
+}
+
+static void stop_dataplane(struct daemon *daemon)
+{
+	dataplane_destroy(daemon->dataplane);
+}
+
+static int start_workers(struct daemon *daemon, char *error)
+{
+	int result = dataplane_start(daemon->dataplane);
+
+	snprintf(error, ERROR_SIZE, "cannot start the workers: %s", strerror(-result));
+	return result;
+}
+
+static void stop_workers(struct daemon *daemon)
+{
+	dataplane_drain(daemon->dataplane, DRAIN_MS_MAX);
+	dataplane_stop(daemon->dataplane);
+}
+
+static void sample(void *context)
+{
+	node_watch_sample(context);
+}
+
+static int start_watch(struct daemon *daemon, char *error)
+{
+	const struct node_facts facts = { &daemon->options, &daemon->world, &daemon->log,
+					  daemon->plan.idle, daemon->plan.huge_pages };
+	const struct node_source source = { dataplane_worker_status, dataplane_port_status,
+					    dataplane_counter_count, dataplane_counter_name,
+					    dataplane_counter_help,  dataplane_counter_sum,
+					    daemon->dataplane,       daemon->options.data_workers };
+
+	snprintf(error, ERROR_SIZE, "out of memory");
+	daemon->watch = node_watch_create(&facts, &source);
+	if (!daemon->watch)
+		return -1;
+	if (control_loop_every(daemon->loop, SAMPLE_INTERVAL_MS, sample, daemon->watch) != 0) {
+		node_watch_destroy(daemon->watch);
+		return -1;
+	}
+	return 0;
+}
+
+static void stop_watch(struct daemon *daemon)
+{
+	node_watch_destroy(daemon->watch);
+}
+
+static int start_admin(struct daemon *daemon, char *error)
+{
+	const struct admin_http_options options = {
+		.ipv4 = daemon->options.admin_listen.ipv4,
+		.port = (uint16_t)daemon->options.admin_listen.port,
+		.token_file = daemon->options.admin_token_file,
+		.log = &daemon->log,
+	};
+	int result;
+
+	if (options.port == 0)
+		return 0;
+	result = admin_http_create(&daemon->admin, control_loop_base(daemon->loop), &options, error,
+				   ERROR_SIZE);
+	if (result == 0)
+		admin_http_add_routes(daemon->admin, admin_routes_node, daemon->watch);
+	return result;
+}
+
+static void stop_admin(struct daemon *daemon)
+{
+	admin_http_destroy(daemon->admin);
+}
+
+/* A module writes into 'error' (ERROR_SIZE bytes) why it cannot start and what to do. */
+static const struct module {
+	const char *name;
+	int (*start)(struct daemon *daemon, char *error);
+	void (*stop)(struct daemon *daemon);
+} modules[] = {
+	{ "control", start_loop, stop_loop },
+	{ "dpdk", start_dpdk, stop_dpdk },
+	{ "dataplane", start_dataplane, stop_dataplane },
+	{ "workers", start_workers, stop_workers },
+	{ "watch", start_watch, stop_watch },
+	{ "admin", start_admin, stop_admin },
+};
+#define MODULE_COUNT (sizeof(modules) / sizeof(modules[0]))
+
+/* Starts modules in order; returns how many run, fewer than MODULE_COUNT after one failed. */
+static size_t start_modules(struct daemon *daemon)
+{
+	for (size_t i = 0; i < MODULE_COUNT; i++) {
+		char error[ERROR_SIZE] = "";
+
+		if (modules[i].start(daemon, error) != 0) {
+			log_error(&daemon->log, modules[i].name, error);
+			return i;
+		}
+		log_debug(&daemon->log, modules[i].name, "started");
+	}
+	return MODULE_COUNT;
+}
+
+static void stop_modules(struct daemon *daemon, size_t count)
+{
+	while (count-- > 0)
+		modules[count].stop(daemon);
+}
+
+static void log_ready(const struct daemon *daemon)
+{
+	struct in_addr address = { htonl(daemon->options.data_address.ipv4) };
+	char text[INET_ADDRSTRLEN];
+
+	inet_ntop(AF_INET, &address, text, sizeof(text));
+	log_info(&daemon->log, "node", "ready",
+		 "name=%s version=%s address=%s udp_port=%u workers=%u device=%s idle=%s "
+		 "memory_mib=%llu huge_pages=%s admin_port=%u",
+		 daemon->options.node_name, GODWIT_VERSION, text, daemon->options.data_udp_port,
+		 daemon->options.data_workers, daemon->options.port_device,
+		 daemon->plan.idle == IDLE_SPIN ? "spin" : "adaptive",
+		 (unsigned long long)(daemon->options.storage_memory >> 20),
+		 daemon->plan.huge_pages ? "yes" : "no", daemon->options.admin_listen.port);
+}
+
+static enum exit_code run(struct daemon *daemon)
+{
+	size_t started;
+
+	machine_read(&daemon->machine);
+	if (eal_plan_make(&daemon->plan, &daemon->options, &daemon->machine, daemon->line.eal_count,
+			  daemon->line.eal, stderr) != 0)
+		return EXIT_CANNOT_START;
+	started = start_modules(daemon);
+	if (started == MODULE_COUNT) {
+		int signal;
+
+		eal_log_set_started(&daemon->eal_log);
+		log_ready(daemon);
+		signal = control_loop_run(daemon->loop);
+		control_loop_guard_stop(STOP_S_MAX);
+		log_info(&daemon->log, "node", "stopping", "signal=%s", strsignal(signal));
+	}
+	stop_modules(daemon, started);
+	if (started < MODULE_COUNT)
+		return EXIT_CANNOT_START;
+	log_info(&daemon->log, "node", "stopped");
+	return EXIT_STOPPED;
+}
+
+static enum exit_code act(struct daemon *daemon)
+{
+	if (command_line_options(&daemon->line, &daemon->options, stderr) != 0)
+		return EXIT_USAGE;
+	switch (daemon->line.action) {
+	case COMMAND_LINE_CHECK_CONFIG:
+		puts("the configuration is good");
+		return EXIT_STOPPED;
+	case COMMAND_LINE_PRINT_CONFIG:
+		options_print(&daemon->options, stdout);
+		return EXIT_STOPPED;
+	default:
+		world_os_init(&daemon->world);
+		daemon->log = (struct log){ stderr, (enum log_level)daemon->options.log_level,
+					    &daemon->world };
+		return run(daemon);
+	}
+}
+
+int main(int argc, char **argv)
+{
+	struct daemon *daemon = calloc(1, sizeof(*daemon));
+	enum exit_code code = EXIT_STOPPED;
+
+	if (!daemon)
+		return EXIT_CANNOT_START;
+	if (command_line_parse(&daemon->line, argc, argv, stderr) != 0)
+		code = EXIT_USAGE;
+	else if (daemon->line.action == COMMAND_LINE_HELP)
+		command_line_print_help(stdout);
+	else if (daemon->line.action == COMMAND_LINE_HELP_CONFIG)
+		options_print_reference(stdout);
+	else if (daemon->line.action == COMMAND_LINE_VERSION)
+		puts("godwitd " GODWIT_VERSION);
+	else
+		code = act(daemon);
+	free(daemon);
+	return (int)code;
+}
