@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: BSD-3-Clause
 # The targets people call. Included by the Makefile; `make help` prints the text after '##'.
 .DEFAULT_GOAL := all
-.PHONY: help all deps test check unit check-includes format clean
+.PHONY: help all deps test check unit integration check-includes format clean
 
 SANITIZE_FLAGS := -fsanitize=address,undefined -fno-sanitize-recover=all
 
@@ -25,6 +25,9 @@ check: ## what must hold before a commit: the tests, a clang build, units under 
 
 unit: $(UNIT_BIN) ## build and run the unit tests
 	scripts/run-units $(UNIT_BIN)
+
+integration: all ## run real nodes in network namespaces (root)
+	BUILD=$(BUILD) tests/integration/run
 
 # The client's tests share a server.
 $(filter $(BUILD)/tests/unit/client/%,$(UNIT_BIN)): $(BUILD)/obj/tests/unit/client/fake_server.o

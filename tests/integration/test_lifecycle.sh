@@ -1,0 +1,116 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: BSD-3-Clause
+# A node starts, tells what it does, and ends: in order, at once, or killed.
+# shellcheck source=tests/integration/lib.sh
+. "$(dirname "$0")/lib.sh"
+
+test_starts_without_configuration_and_answers_ping() {
+	net_create a
+	NODE_DEFAULTS=()
+	node_start a
+	in_net a ping -c 3 -i 0.2 -W 2 "$NODE_ADDRESS" >/dev/null || fail "no answer to ping"
+	expect_match "address of the kernel's side" "$(in_net a ip -4 -br address show godwit0)" \
+		"$HOST_ADDRESS/24"
+	node_stop a
+	! in_net a ip link show godwit0 >/dev/null 2>&1 || fail "the interface is left behind"
+	expect_match "log" "$(cat "$(node_log a)")" 'info node: stopped'
+}
+
+test_sigterm_and_sigint_end_with_0_within_5_seconds() {
+	local signal start
+	net_create a
+	for signal in TERM INT; do
+		node_start a
+		start=$SECONDS
+		node_signal a $signal
+		node_end a
+		expect_equal "exit code after SIG$signal" "$NODE_CODE" 0
+		expect_at_most "seconds" $((SECONDS - start)) 6
+	done
+}
+
+test_a_second_signal_ends_at_once() {
+	net_create a
+	node_start a
+	# Both are pending when it goes on, so the second finds it stopping.
+	node_signal a STOP
+	node_signal a TERM
+	node_signal a INT
+	node_signal a CONT
+	node_end a
+	case $NODE_CODE in
+	0 | 130 | 143) ;;
+	*) fail "exit code $NODE_CODE" ;;
+	esac
+}
+
+test_a_killed_node_starts_again_without_cleaning() {
+	net_create a
+	local i
+	for i in 1 2 3; do
+		node_start a
+		in_net a ping -c 1 -W 2 "$NODE_ADDRESS" >/dev/null || fail "no answer to ping, start $i"
+		node_kill a
+		expect_equal "exit code" "$NODE_CODE" 137
+	done
+	node_start a
+	node_stop a
+}
+
+test_a_killed_memif_server_starts_again_on_the_same_socket() {
+	net_create a
+	local memif=(--set data.port.kind=memif --set "data.port.device=$WORK/memif.sock")
+	node_start a "${memif[@]}"
+	node_kill a
+	[ -S "$WORK/memif.sock" ] || fail "no socket was left: this tests nothing"
+	node_start a "${memif[@]}"
+	node_stop a
+}
+
+test_nothing_is_left_in_the_runtime_directories() {
+	net_create a
+	local name=left-$$ directories="/var/run/dpdk /dev/hugepages /dev/shm"
+	node_start a --set node.name=$name
+	node_kill a
+	# shellcheck disable=SC2086
+	expect_equal "what kill -9 leaves" \
+		"$(find $directories -path "*$name*" ! -type d 2>/dev/null || true)" ""
+	rmdir /var/run/dpdk/godwit-$name 2>/dev/null || true
+}
+
+test_status_and_counters_over_http() {
+	net_create a
+	node_start a --set node.name=alpha
+	local status
+	status=$(ctl a status)
+	expect_match "status" "$status" 'node +alpha, ready, version [0-9.]+'
+	expect_match "status" "$status" 'data +10\.77\.0\.2 UDP 7700, port tap godwit0'
+	expect_match "status" "$status" 'link up'
+	status=$(ctl a -o json status)
+	expect_match "status as JSON" "$status" '"partitions": 64'
+	expect_match "metrics" "$(in_net a curl -s http://127.0.0.1:7780/metrics)" \
+		'godwit_info\{node="alpha"'
+	expect_equal "status of an unknown path" \
+		"$(in_net a curl -s -o /dev/null -w '%{http_code}' http://127.0.0.1:7780/v2)" 404
+	expect_equal "status of a method that is not there" "$(in_net a curl -s -o /dev/null \
+		-w '%{http_code}' -X POST http://127.0.0.1:7780/v1/status)" 405
+	expect_equal "status for a foreign host name" "$(in_net a curl -s -o /dev/null \
+		-w '%{http_code}' -H 'Host: evil.example' http://127.0.0.1:7780/v1/status)" 403
+	node_stop a
+}
+
+test_heartbeats_advance_and_a_stopped_node_is_not_reached() {
+	net_create a
+	node_start a
+	local first second
+	first=$(counter a heartbeats)
+	sleep 0.3
+	second=$(counter a heartbeats)
+	[ "$second" -gt "$first" ] || fail "heartbeats: $first, then $second"
+	node_stop a
+	expect_equal "exit code of godwitctl" "$(code_of ctl a status)" 3
+	expect_match "message" "$(cat "$WORK/output")" 'cannot reach 127.0.0.1:7780'
+}
+
+
+run_tests
