@@ -32,6 +32,51 @@ integration: all ## run real nodes in network namespaces (root)
 # The client's tests share a server.
 $(filter $(BUILD)/tests/unit/client/%,$(UNIT_BIN)): $(BUILD)/obj/tests/unit/client/fake_server.o
 
+.PHONY: install install-client examples
+PREFIX ?= /usr/local
+SO_MAJOR = $(firstword $(subst ., ,$(VERSION)))
+
+install: all install-client ## install programs, libgodwit, godwit.h, godwit.pc under DESTDIR and PREFIX (/usr/local)
+	install -d $(DESTDIR)$(PREFIX)/bin
+	install -m 755 $(PROGRAMS) $(DESTDIR)$(PREFIX)/bin
+
+install-client: $(LIB_CLIENT_SO) $(BUILD)/install/libgodwit.a ## install what applications need alone
+	install -d $(DESTDIR)$(PREFIX)/include $(DESTDIR)$(PREFIX)/lib/pkgconfig
+	install -m 644 dataplane/client/godwit.h $(DESTDIR)$(PREFIX)/include
+	install -m 644 $(BUILD)/install/libgodwit.a $(DESTDIR)$(PREFIX)/lib
+	install -m 755 $(LIB_CLIENT_SO).$(VERSION) $(DESTDIR)$(PREFIX)/lib
+	ln -sf libgodwit.so.$(VERSION) $(DESTDIR)$(PREFIX)/lib/libgodwit.so.$(SO_MAJOR)
+	ln -sf libgodwit.so.$(SO_MAJOR) $(DESTDIR)$(PREFIX)/lib/libgodwit.so
+	sed 's|@PREFIX@|$(PREFIX)|; s|@VERSION@|$(VERSION)|' dataplane/client/godwit.pc.in \
+		> $(DESTDIR)$(PREFIX)/lib/pkgconfig/godwit.pc
+
+# What applications link statically is one object that shows the API's symbols alone.
+$(BUILD)/install/libgodwit.a: $(CLIENT_OBJ)
+	@mkdir -p $(@D)
+	@rm -f $@
+	$(call say,AR,$@)
+	$(Q)$(LD) -r -o $(@D)/godwit.o $^
+	$(Q)objcopy --localize-hidden $(@D)/godwit.o
+	$(Q)$(AR) rcs $@ $(@D)/godwit.o
+
+# The examples are built as an application would be: against an installed library, found by pkg-config.
+EXAMPLES := $(patsubst docs/examples/%.c,$(BUILD)/examples/%,$(wildcard docs/examples/*.c))
+STAGE := $(BUILD)/stage
+STAGE_PKG_CONFIG := PKG_CONFIG_SYSROOT_DIR=$(STAGE) PKG_CONFIG_PATH=$(STAGE)/usr/local/lib/pkgconfig pkg-config
+
+examples: $(EXAMPLES) ## build docs/examples against an installed libgodwit; check that docs show them
+	@scripts/check-doc-examples
+
+$(BUILD)/examples/%: docs/examples/%.c $(STAGE)/installed
+	@mkdir -p $(@D)
+	$(call say,CC,$@)
+	$(Q)$(CC) -std=gnu11 -D_GNU_SOURCE -O2 -Wall -Wextra -Werror $< -o $@ $$($(STAGE_PKG_CONFIG) --cflags --libs godwit)
+
+$(STAGE)/installed: $(LIB_CLIENT_SO) $(BUILD)/install/libgodwit.a dataplane/client/godwit.h \
+		dataplane/client/godwit.pc.in
+	$(Q)$(MAKE) --no-print-directory install-client DESTDIR=$(STAGE) PREFIX=/usr/local >$(BUILD)/stage.log
+	@touch $@
+
 check-includes: ## fail on an include against the one direction of layers
 	@scripts/check-includes
 
