@@ -37,9 +37,9 @@ static inline uint32_t eal_worker_lcore(uint32_t worker)
 	return worker + 1;
 }
 
-/* DPDK's log lines as ours. Its drivers call much an error that is none while they try what a device
- * can do, so until eal_log_set_started() all are debug lines and the last error is kept; from then on
- * errors are warnings, as many as a call site may write.
+/* DPDK's log lines as ours. Its drivers call much an error that is none while they try what a
+ * device can do, so until eal_log_set_started() all are debug lines and the last error is kept;
+ * from then on errors are warnings, as many as a call site may write.
  *
  * Thread safety: DPDK writes under the lock of its stream.
  */

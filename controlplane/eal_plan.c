@@ -182,11 +182,15 @@ static void plan_memory_arguments(struct planning *p)
 	add(p->plan, "%" PRIu64, dpdk_bytes(p->options) / MIB);
 }
 
+/* The EAL would probe every NIC it has a driver for, or those named to it, before anybody could look
+ * whether the kernel still uses them. The data plane looks, then plugs the NIC in itself; so the EAL
+ * is given a list of devices that names none: the address of the root of the PCI bus.
+ */
 static void plan_devices(struct planning *p)
 {
 	if (p->options->port_kind == PORT_PCI) {
 		add(p->plan, "-a");
-		add(p->plan, "%s", p->options->port_device);
+		add(p->plan, "0000:00:00.0");
 		return;
 	}
 	add(p->plan, "--no-pci");
