@@ -42,6 +42,10 @@ CTL_SRC := $(filter-out controlplane/ctl/main.c,$(wildcard controlplane/ctl/*.c)
 PROTO_SRC := $(wildcard controlplane/*.proto)
 UNIT_SRC := $(filter-out tests/unit/unit_%.c,$(wildcard tests/unit/*.c tests/unit/*/test_*.c))
 
+# Programs that run many nodes in one process, and what they share.
+SIMULATION_PROGRAM_SRC := $(wildcard tests/simulation/test_*.c) $(wildcard tests/simulation/gossip_cost.c)
+SIMULATION_SHARED_SRC := $(filter-out $(SIMULATION_PROGRAM_SRC),$(wildcard tests/simulation/*.c))
+
 obj = $(patsubst %.c,$(BUILD)/obj/%.o,$(1))
 STORAGE_OBJ := $(call obj,$(STORAGE_SRC))
 DATAPLANE_OBJ := $(call obj,$(DATAPLANE_SRC))
@@ -50,6 +54,7 @@ CONTROLPLANE_OBJ := $(call obj,$(CONTROLPLANE_SRC))
 CTL_OBJ := $(call obj,$(CTL_SRC))
 PROTO_OBJ := $(patsubst controlplane/%.proto,$(BUILD)/obj/gen/controlplane/%.pb-c.o,$(PROTO_SRC))
 CLIENT_OBJ := $(patsubst %.c,$(BUILD)/client/%.o,$(WIRE_SRC) $(CLIENT_SRC))
+SIMULATION_TEST_BIN := $(patsubst %.c,$(BUILD)/%,$(filter tests/simulation/test_%,$(SIMULATION_PROGRAM_SRC)))
 UNIT_BIN := $(patsubst %.c,$(BUILD)/%,$(UNIT_SRC))
 
 LIB_STORAGE := $(BUILD)/libstorage.a
@@ -138,6 +143,12 @@ $(BUILD)/tests/unit/%: $(BUILD)/obj/tests/unit/%.o $(call obj,$(wildcard tests/u
 	@mkdir -p $(@D)
 	$(call say,LINK,$@)
 	$(Q)$(CC) $(SANITIZE) -o $@ $(filter %.o,$^) $(filter %.a,$^) -lcunit $(LIBS_CONTROL)
+
+$(BUILD)/tests/simulation/%: $(BUILD)/obj/tests/simulation/%.o $(call obj,$(SIMULATION_SHARED_SRC)) \
+		$(call obj,$(wildcard tests/unit/unit_*.c)) $(LIB_CONTROLPLANE) $(LIB_DATAPLANE) $(LIB_STORAGE)
+	@mkdir -p $(@D)
+	$(call say,LINK,$@)
+	$(Q)$(CC) $(SANITIZE) -o $@ $^ -lcunit $(LIBS_CONTROL)
 
 $(BUILD)/tests/bench/%: $(BUILD)/obj/tests/bench/%.o $(LIB_LOADGEN) $(LIB_DATAPLANE) $(LIB_STORAGE)
 	@mkdir -p $(@D)

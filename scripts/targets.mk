@@ -85,3 +85,12 @@ format: ## format all C sources by .clang-format
 
 clean: ## remove build/
 	rm -rf $(BUILD)
+
+# ---- many nodes in one process ----
+.PHONY: simulation gossip-cost
+
+simulation: $(SIMULATION_TEST_BIN) ## run the tests of many nodes on virtual time
+	scripts/run-units $(SIMULATION_TEST_BIN)
+
+gossip-cost: $(BUILD)/tests/simulation/gossip_cost ## print what gossip costs at 3 to 1,000 nodes
+	$<
