@@ -3,6 +3,7 @@
 #include "dataplane/replay_window.h"
 
 #include <errno.h>
+#include <rte_common.h>
 #include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
@@ -66,15 +67,6 @@ static void pool_give(struct replay_pool *pool, uint16_t block)
 
 /* ---- life ---- */
 
-static uint32_t power_of_two_from(uint32_t n)
-{
-	uint32_t power = 1;
-
-	while (power < n)
-		power *= 2;
-	return power;
-}
-
 static uint32_t count_or(uint32_t count, uint32_t count_default)
 {
 	return count ? count : count_default;
@@ -83,7 +75,7 @@ static uint32_t count_or(uint32_t count, uint32_t count_default)
 static int allocate_windows(struct replay_table *table)
 {
 	size_t size = table->window_count * sizeof(struct replay_window);
-	uint32_t bucket_count = power_of_two_from(table->window_count);
+	uint32_t bucket_count = rte_align32pow2(table->window_count);
 
 	table->windows = aligned_alloc(64, size);
 	table->buckets = calloc(bucket_count, sizeof(uint32_t));

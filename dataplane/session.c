@@ -3,6 +3,7 @@
 #include "dataplane/session.h"
 
 #include <errno.h>
+#include <rte_common.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -20,19 +21,10 @@ static_assert(SESSION_IDLE_MIN_MS >= WIRE_RETRANSMIT_MS_MAX + SESSION_TOUCH_MS,
 
 /* ---- life ---- */
 
-static uint32_t power_of_two_from(uint32_t n)
-{
-	uint32_t power = 1;
-
-	while (power < n)
-		power *= 2;
-	return power;
-}
-
 static int allocate(struct session_table *table)
 {
 	size_t size = table->count_max * sizeof(struct session);
-	uint32_t bucket_count = power_of_two_from(table->count_max);
+	uint32_t bucket_count = rte_align32pow2(table->count_max);
 
 	table->sessions = aligned_alloc(64, size);
 	table->buckets = calloc(bucket_count, sizeof(uint32_t));

@@ -4,7 +4,9 @@
 
 #include <errno.h>
 #include <pthread.h>
+#include <signal.h>
 #include <stdlib.h>
+#include <ucontext.h>
 
 #include "tests/unit/unit.h"
 
@@ -319,65 +321,175 @@ static void random_greetings_match_a_model(void)
 
 /* ---- other workers ---- */
 
-struct stealer {
-	struct session_table *table;
-	bool stop;
-	uint64_t hits;
-};
-
-/* Claims the session of endpoint 1 with every token it ever sees, from endpoint 2's address:
- * never right.
+/* Two endpoints take turns at the only slot; nobody may ever be seen with one's token and the
+ * other's address. The state between any two instructions is looked at by single steps: the
+ * processor traps after each instruction, and the handler is the other worker.
  */
-static void *steal(void *context)
+#define FIRST 1u
+#define SECOND 2u
+
+static struct turns {
+	struct session_table *table;
+	uint64_t tokens[3]; /* that FIRST and SECOND hold or are about to get */
+	uint64_t now_ms;
+	uint64_t nonce;
+	uint64_t steps;
+	uint64_t
+		regrant_at; /* step at which the handler gives the slot to SECOND, 0 = it only looks */
+	unsigned stolen;
+	bool stepping; /* naturally atomic */
+} turns;
+
+/* The next grant's token, before anybody can see it. */
+static uint64_t token_to_come(const struct session_table *table)
 {
-	struct stealer *stealer = context;
-	const struct session *session = &stealer->table->sessions[0];
+	uint64_t counter = table->tokens_drawn;
 
-	while (!__atomic_load_n(&stealer->stop, __ATOMIC_RELAXED)) {
-		uint64_t token = __atomic_load_n(&session->token, __ATOMIC_RELAXED);
-		/* Even tokens belong to endpoint 1, odd ones to endpoint 2: see below. */
-		uint32_t wrong = token % 2 ? 1 : 2;
-
-		stealer->hits += session_check_foreign(stealer->table, 1, token, wrong, PORT, T0);
-	}
-	return NULL;
+	return siphash(table->token_root, &counter, sizeof(counter));
 }
 
-/* The owner re-grants one slot to two endpoints in turn, keeping only tokens whose parity names
- * the endpoint; no reader may ever see one's token with the other's address.
- */
+/* Gives the slot to 'who'. */
+static void regrant(uint32_t who)
+{
+	struct session_answer answer;
+
+	turns.now_ms += SESSION_IDLE_MIN_MS;
+	__atomic_store_n(&turns.tokens[who], token_to_come(turns.table), __ATOMIC_RELAXED);
+	if (greet(turns.table, who, PORT, turns.nonce++, turns.now_ms, &answer) !=
+		    SESSION_GRANTED ||
+	    answer.token != turns.tokens[who])
+		abort();
+}
+
+static bool crossed(uint32_t owner, uint32_t thief)
+{
+	uint64_t token = __atomic_load_n(&turns.tokens[owner], __ATOMIC_RELAXED);
+
+	return session_check_foreign(turns.table, 1, token, thief, PORT, T0);
+}
+
+static void open_turns(void)
+{
+	turns = (struct turns){ .table = make(0, 1), .now_ms = T0, .nonce = 1 };
+	regrant(SECOND);
+	regrant(FIRST);
+}
+
+static void *steal(void *unused)
+{
+	while (__atomic_load_n(&turns.stepping, __ATOMIC_RELAXED))
+		turns.stolen += crossed(FIRST, SECOND) + crossed(SECOND, FIRST);
+	return unused;
+}
+
 static void other_workers_never_see_half_a_grant(void)
 {
-	struct session_table *table = make(0, 1);
-	struct stealer stealer = { .table = table };
-	uint64_t now = T0, nonce = 1;
 	pthread_t thread;
-	int grants = 0;
 
-	if (pthread_create(&thread, NULL, steal, &stealer) != 0)
+	open_turns();
+	__atomic_store_n(&turns.stepping, true, __ATOMIC_RELAXED);
+	if (pthread_create(&thread, NULL, steal, NULL) != 0)
 		abort();
-	while (grants < 20000) {
-		uint32_t who = grants % 2 ? 1 : 2;
-		uint64_t parity = who == 1 ? 0 : 1;
-		uint64_t counter = table->tokens_drawn;
-
-		/* Skip tokens of the wrong parity before they are published. */
-		if (siphash(table->token_root, &counter, sizeof(counter)) % 2 != parity) {
-			table->tokens_drawn++;
-			continue;
-		}
-		struct session_answer answer;
-
-		now += SESSION_IDLE_MIN_MS;
-		if (greet(table, who, PORT, nonce++, now, &answer) != SESSION_GRANTED)
-			CU_FAIL("not granted");
-		grants++;
-	}
-	__atomic_store_n(&stealer.stop, true, __ATOMIC_RELAXED);
+	for (int i = 0; i < 20000; i++)
+		regrant(i % 2 ? FIRST : SECOND);
+	__atomic_store_n(&turns.stepping, false, __ATOMIC_RELAXED);
 	pthread_join(thread, NULL);
-	CU_ASSERT_EQUAL(stealer.hits, 0);
-	session_table_destroy(table);
+	CU_ASSERT_EQUAL(turns.stolen, 0);
+	session_table_destroy(turns.table);
 }
+
+#if defined(__x86_64__) && !defined(__SANITIZE_THREAD__)
+#define TRAP_FLAG 0x100
+
+static void on_step(int signal_number, siginfo_t *info, void *context)
+{
+	ucontext_t *user = context;
+
+	(void)signal_number;
+	(void)info;
+	if (!turns.stepping) {
+		user->uc_mcontext.gregs[REG_EFL] &= ~TRAP_FLAG;
+		return;
+	}
+	turns.steps++;
+	if (turns.regrant_at == 0)
+		turns.stolen += crossed(FIRST, SECOND) + crossed(SECOND, FIRST);
+	else if (turns.regrant_at == turns.steps)
+		regrant(SECOND);
+}
+
+/* Calls 'run' with a trap after each of its instructions. */
+static void step_through(void (*run)(void))
+{
+	struct sigaction old, action = { .sa_sigaction = on_step, .sa_flags = SA_SIGINFO };
+
+	sigaction(SIGTRAP, &action, &old);
+	turns.steps = 0;
+	__atomic_store_n(&turns.stepping, true, __ATOMIC_RELAXED);
+	/* Below the red zone: a leaf function may keep values in the 128 bytes under the stack. */
+	__asm__ volatile(
+		"lea -128(%%rsp), %%rsp; pushfq; orq %0, (%%rsp); popfq; lea 128(%%rsp), %%rsp"
+		:
+		: "i"(TRAP_FLAG)
+		: "memory", "cc");
+	run();
+	__atomic_store_n(&turns.stepping, false,
+			 __ATOMIC_RELAXED); /* the next trap ends the stepping */
+	__asm__ volatile("nop; nop" : : : "memory");
+	sigaction(SIGTRAP, &old, NULL);
+}
+
+static void grant_to_second(void)
+{
+	regrant(SECOND);
+}
+
+static void every_step_of_a_grant_is_safe_to_look_at(void)
+{
+	open_turns();
+	for (int i = 0; i < 10; i++) {
+		step_through(grant_to_second);
+		CU_ASSERT(turns.steps > 100);
+		regrant(FIRST);
+	}
+	CU_ASSERT_EQUAL(turns.stolen, 0);
+	session_table_destroy(turns.table);
+}
+
+/* SECOND claims the token that FIRST holds, while the slot becomes SECOND's own. */
+static void claim_firsts_session(void)
+{
+	uint64_t token = turns.tokens[FIRST];
+
+	turns.stolen += session_check_foreign(turns.table, 1, token, SECOND, PORT, T0);
+}
+
+static void a_grant_in_any_step_of_a_check_is_noticed(void)
+{
+	uint64_t at = 0;
+
+	open_turns();
+	do {
+		turns.regrant_at = ++at;
+		step_through(claim_firsts_session);
+		turns.regrant_at = 0;
+		regrant(FIRST);
+	} while (turns.steps >= at);
+	CU_ASSERT(at > 10);
+	CU_ASSERT_EQUAL(turns.stolen, 0);
+	session_table_destroy(turns.table);
+}
+#else
+static void every_step_of_a_grant_is_safe_to_look_at(void)
+{
+	CU_PASS("needs single steps of x86-64");
+}
+
+static void a_grant_in_any_step_of_a_check_is_noticed(void)
+{
+	CU_PASS("needs single steps of x86-64");
+}
+#endif
 
 /* ---- refusals ---- */
 
@@ -430,6 +542,8 @@ int main(void)
 		UNIT_TEST(use_by_another_worker_keeps_a_session),
 		UNIT_TEST(random_greetings_match_a_model),
 		UNIT_TEST(other_workers_never_see_half_a_grant),
+		UNIT_TEST(every_step_of_a_grant_is_safe_to_look_at),
+		UNIT_TEST(a_grant_in_any_step_of_a_check_is_noticed),
 		UNIT_TEST(need_hello_is_limited),
 		UNIT_TEST(bad_options_are_refused),
 		{ NULL, NULL },
