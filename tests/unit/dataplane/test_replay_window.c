@@ -112,6 +112,19 @@ static void refused_write_may_come_again(void)
 	replay_table_destroy(table);
 }
 
+static void refused_write_does_not_revive_an_older_one(void)
+{
+	struct replay_table *table = make(0, 0, 0);
+	struct replay_ticket ticket;
+
+	CU_ASSERT_EQUAL(write_once(table, TOKEN, 5, 16, T0), REPLAY_NEW);
+	CU_ASSERT_EQUAL(begin(table, 5 + REPLAY_WINDOW_SIZE, &ticket), REPLAY_NEW);
+	replay_cancel(table, ticket);
+	CU_ASSERT_EQUAL(begin(table, 5, &ticket), REPLAY_FORGOTTEN);
+	CU_ASSERT_EQUAL(begin(table, 5 + REPLAY_WINDOW_SIZE, &ticket), REPLAY_NEW);
+	replay_table_destroy(table);
+}
+
 static void sequence_zero_is_never_executed(void)
 {
 	struct replay_table *table = make(0, 0, 0);
@@ -154,6 +167,10 @@ static void overtaken_write_leaves_its_slot_alone(void)
 	CU_ASSERT_EQUAL(write_once(table, TOKEN, 6 + REPLAY_WINDOW_SIZE, 16, T0), REPLAY_NEW);
 	replay_cancel(table, parked);
 	CU_ASSERT_TRUE(copy_answered(table, TOKEN, 6 + REPLAY_WINDOW_SIZE, 16, T0));
+	CU_ASSERT_EQUAL(begin(table, 7, &parked), REPLAY_NEW);
+	CU_ASSERT_EQUAL(begin(table, 7 + REPLAY_WINDOW_SIZE, &ticket), REPLAY_NEW);
+	replay_commit(table, parked, 1, reply, sizeof(reply));
+	CU_ASSERT_EQUAL(begin(table, 7 + REPLAY_WINDOW_SIZE, &ticket), REPLAY_IN_PROGRESS);
 	replay_table_destroy(table);
 }
 
@@ -247,6 +264,9 @@ static void without_a_ring_long_replies_are_forgotten(void)
 	CU_ASSERT_EQUAL(replay_begin(table, ID, 2, 1, T0, &ticket), REPLAY_FORGOTTEN);
 	CU_ASSERT_EQUAL(write_once(table, 2, 2, 24, T0), REPLAY_NEW);
 	CU_ASSERT_TRUE(copy_answered(table, 2, 2, 24, T0));
+	/* An idle session's ring is taken from it. */
+	CU_ASSERT_EQUAL(write_once(table, 3, 1, 256, T0 + REPLAY_IDLE_MIN_MS), REPLAY_NEW);
+	CU_ASSERT_TRUE(copy_answered(table, 3, 1, 256, T0 + REPLAY_IDLE_MIN_MS));
 	replay_table_destroy(table);
 }
 
@@ -356,6 +376,7 @@ int main(void)
 		UNIT_TEST(copy_gets_the_same_bytes),
 		UNIT_TEST(copy_of_a_running_write_waits),
 		UNIT_TEST(refused_write_may_come_again),
+		UNIT_TEST(refused_write_does_not_revive_an_older_one),
 		UNIT_TEST(sequence_zero_is_never_executed),
 		UNIT_TEST(write_behind_the_window_is_old),
 		UNIT_TEST(overtaken_write_leaves_its_slot_alone),

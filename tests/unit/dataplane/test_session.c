@@ -274,6 +274,20 @@ static void use_by_another_worker_keeps_a_session(void)
 	session_table_destroy(table);
 }
 
+static void clock_ahead_of_ours_does_not_look_idle(void)
+{
+	struct session_table *table = make(0, 1);
+	struct session_answer answer, late;
+	uint64_t later = T0 + 100000;
+
+	greet(table, IPV4, PORT, NONCE, T0, &answer);
+	CU_ASSERT_TRUE(session_check_foreign(table, answer.session_id, answer.token, IPV4, PORT,
+					     later + 5));
+	CU_ASSERT_EQUAL(greet(table, 1, PORT, NONCE, later, &late), SESSION_TABLE_FULL);
+	CU_ASSERT_TRUE(valid(table, &answer, IPV4, PORT, later));
+	session_table_destroy(table);
+}
+
 /* A model of the table: who has been granted what, under many endpoints, nonces and pauses. */
 static void random_greetings_match_a_model(void)
 {
@@ -540,6 +554,7 @@ int main(void)
 		UNIT_TEST(full_table_refuses_while_all_are_in_use),
 		UNIT_TEST(longest_idle_session_is_replaced),
 		UNIT_TEST(use_by_another_worker_keeps_a_session),
+		UNIT_TEST(clock_ahead_of_ours_does_not_look_idle),
 		UNIT_TEST(random_greetings_match_a_model),
 		UNIT_TEST(other_workers_never_see_half_a_grant),
 		UNIT_TEST(every_step_of_a_grant_is_safe_to_look_at),
