@@ -17,7 +17,6 @@
 	X(FOREIGN_ETHERTYPE, foreign_ethertype, "neither IPv4 nor ARP")                            \
 	X(ARP_BAD, arp_bad, "ARP for other media, or neither request nor reply")                   \
 	X(ARP_FOREIGN_ADDRESS, arp_foreign_address, "ARP about another host's address")            \
-	X(ARP_UNASKED, arp_unasked, "an ARP reply; a node asks nobody")                            \
 	X(IPV4_BAD_HEADER, ipv4_bad_header, "not IPv4 version 4, or a header under 20 bytes")      \
 	X(IPV4_OPTIONS, ipv4_options, "IPv4 header with options")                                  \
 	X(IPV4_BAD_LENGTH, ipv4_bad_length, "IPv4 length over the frame or under its header")      \
@@ -39,6 +38,7 @@
 	X(WIRE_UNKNOWN_KIND, wire_unknown_kind, "a kind of datagram this version does not know")   \
 	X(WIRE_BAD_OP_COUNT, wire_bad_op_count, "operations announced in a kind that has none")    \
 	X(WIRE_UNEXPECTED_KIND, wire_unexpected_kind, "a kind that nobody sends to a node")        \
+	X(ARP_UNASKED, arp_unasked, "an ARP reply; a node asks nobody")                            \
 	X(NEED_HELLO_LIMITED, need_hello_limited, "no valid session, NEED_HELLO used up")          \
 	X(SESSION_TABLE_FULL, session_table_full, "a HELLO while all sessions are in use")         \
 	X(REPLAY_IN_PROGRESS, replay_in_progress, "a copy of a write that is being executed now")  \

@@ -222,6 +222,30 @@ static void what_the_port_checked_is_not_checked_again(void)
 			DROP_IPV4_BAD_CHECKSUM);
 }
 
+/* What the kernel leaves to a device that is not there: the sum of the pseudo header alone. */
+static void an_unfinished_udp_checksum_is_accepted_on_request(void)
+{
+	struct packet_view view;
+	struct frame frame;
+	uint32_t sum;
+
+	frame_request(&frame);
+	sum = PACKET_PROTOCOL_UDP + (uint32_t)frame_get(&frame, PACKET_AT_UDP_LENGTH, 2);
+	for (size_t at = PACKET_AT_IPV4_SOURCE; at < PACKET_AT_UDP; at += 2)
+		sum += (uint32_t)frame_get(&frame, at, 2);
+	sum = (sum >> 16) + (sum & UINT16_MAX);
+	frame_put(&frame, PACKET_AT_UDP_CHECKSUM, 2, sum);
+	CU_ASSERT_EQUAL(parse_part(&frame, frame.size, PACKET_CHECKED_NOTHING, &view),
+			DROP_UDP_BAD_CHECKSUM);
+	CU_ASSERT_EQUAL(parse_part(&frame, frame.size, PACKET_UDP_MAY_BE_PARTIAL, &view), DROP_NONE);
+	CU_ASSERT_FALSE(view.udp_checksum_absent);
+	frame_put(&frame, PACKET_AT_UDP_CHECKSUM, 2, sum + 1);
+	CU_ASSERT_EQUAL(parse_part(&frame, frame.size, PACKET_UDP_MAY_BE_PARTIAL, &view),
+			DROP_UDP_BAD_CHECKSUM);
+	frame_request(&frame); /* a finished one still is */
+	CU_ASSERT_EQUAL(parse_part(&frame, frame.size, PACKET_UDP_MAY_BE_PARTIAL, &view), DROP_NONE);
+}
+
 /* ---- dropped ---- */
 
 enum base {
@@ -619,6 +643,7 @@ int main(void)
 		UNIT_TEST(padding_and_slack_are_no_payload),
 		UNIT_TEST(absent_udp_checksum_is_accepted_and_reported),
 		UNIT_TEST(what_the_port_checked_is_not_checked_again),
+		UNIT_TEST(an_unfinished_udp_checksum_is_accepted_on_request),
 		UNIT_TEST(one_difference_one_reason),
 		UNIT_TEST(every_reason_has_a_case),
 		UNIT_TEST(a_cut_frame_is_never_accepted),
