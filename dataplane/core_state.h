@@ -85,12 +85,13 @@ struct request {
 	uint8_t *payload; /* of the datagram: the request, in the end the reply */
 	uint8_t *
 		reply; /* where the reply operations are built: in the payload, or in the core's scratch */
-	uint8_t *at;       /* where the next one goes */
-	uint8_t *end;      /* behind the last byte it may take */
-	uint32_t reserved; /* bytes that the operations not yet executed take at least */
-	uint16_t op_first; /* of its operations in the batch */
-	uint16_t op_end;   /* behind the last one */
-	bool has_ticket;   /* it writes here, and is marked in the replay window */
+	uint8_t *at;          /* where the next one goes */
+	uint8_t *end;         /* behind the last byte it may take */
+	uint32_t reserved;    /* bytes that the operations not yet executed take at least */
+	uint16_t op_first;    /* of its operations in the batch */
+	uint16_t op_end;      /* behind the last one */
+	bool has_ticket;      /* it writes here, and is marked in the replay window */
+	uint32_t writes_open; /* then: writes that were not put off by RETRY */
 	struct replay_ticket ticket;
 };
 

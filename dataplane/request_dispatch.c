@@ -14,7 +14,7 @@
 struct request_summary {
 	uint32_t reply_size_min; /* bytes */
 	bool writes;             /* some opcode is a write */
-	bool writes_here;        /* some write is to be executed by this core */
+	uint32_t writes_here;    /* writes to be executed by this core */
 	uint64_t workers;        /* that own its keys, a bit each */
 };
 
@@ -49,7 +49,7 @@ static void judge_owner(struct core *core, struct request_op *op, uint32_t parti
 	if (op->refusal == WIRE_OK)
 		op->refusal = (uint8_t)request_route_judge(core->route, partition);
 	if (op->worker == core->index)
-		summary->writes_here |= op->refusal != WIRE_NOT_OWNER &&
+		summary->writes_here += op->refusal != WIRE_NOT_OWNER &&
 					op->refusal != WIRE_UNAVAILABLE &&
 					opcode_writes(op->wire.opcode);
 	else if (op->refusal == WIRE_OK && opcode_writes(op->wire.opcode))
@@ -117,21 +117,6 @@ static void refuse_whole(struct core *core, const struct request *request)
 	send_reply(core, request, WIRE_REPLY_OP_SIZE);
 }
 
-/* How long a client waits before it asks again for a write that no replay window could be had for. */
-#define RETRY_US 10000u
-#define RETRY_VALUE_SIZE 4u
-
-static void retry_operation(struct core *core, struct request *request, uint8_t opcode)
-{
-	request->reserved -= opcode_reply_size(opcode);
-	if (request_reply_room(request) >= (int64_t)RETRY_VALUE_SIZE)
-		wire_put_u32(
-			request_reply_open(core, request, opcode, WIRE_RETRY, 0, RETRY_VALUE_SIZE),
-			RETRY_US);
-	else
-		request_reply_status(core, request, opcode, WIRE_RETRY, 0);
-}
-
 /* Answers every operation RETRY: none may be executed, for its writes cannot be marked. */
 static void retry_whole(struct core *core, struct request *request,
 			const struct request_summary *summary)
@@ -141,8 +126,10 @@ static void retry_whole(struct core *core, struct request *request,
 	struct wire_request_op op;
 
 	open_reply(core, request, summary);
-	while ((at = wire_request_op_read(at, end, &op)) != NULL)
-		retry_operation(core, request, op.opcode);
+	while ((at = wire_request_op_read(at, end, &op)) != NULL) {
+		request->reserved -= opcode_reply_size(op.opcode);
+		request_reply_retry(core, request, op.opcode);
+	}
 	close_reply(core, request);
 }
 
@@ -169,6 +156,7 @@ static bool admit_write(struct core *core, struct request *request,
 			     core->now_ms, &request->ticket)) {
 	case REPLAY_NEW:
 		request->has_ticket = true;
+		request->writes_open = summary->writes_here;
 		return true;
 	case REPLAY_KNOWN:
 		repeat_reply(core, request);
@@ -210,7 +198,7 @@ static bool admit(struct core *core, struct request *request, const struct reque
 		return true;
 	if (hand_to_owner(core, request, summary))
 		return false;
-	return !summary->writes_here || admit_write(core, request, summary);
+	return summary->writes_here == 0 || admit_write(core, request, summary);
 }
 
 /* ---- execution ---- */
@@ -252,12 +240,23 @@ static void execute(struct core *core, struct request *request, uint32_t first, 
 		request_execute(core, request, i);
 }
 
+/* The replay window remembers the reply unless each of its writes was put off: then the same request
+ * may come again.
+ */
+static void remember(struct core *core, const struct request *request)
+{
+	if (request->writes_open == 0)
+		replay_cancel(core->replay, request->ticket);
+	else
+		replay_commit(core->replay, request->ticket, request->view->wire.op_count,
+			      request->reply, (size_t)(request->at - request->reply));
+}
+
 static void finish(struct core *core, struct request *request)
 {
 	core_count(&core->counters, COUNT_REQUESTS);
 	if (request->has_ticket)
-		replay_commit(core->replay, request->ticket, request->view->wire.op_count,
-			      request->reply, (size_t)(request->at - request->reply));
+		remember(core, request);
 	close_reply(core, request);
 }
 

@@ -13,7 +13,7 @@ static_assert((int)STATUS_OK == WIRE_OK && (int)STATUS_NOT_FOUND == WIRE_NOT_FOU
 		      (int)STATUS_VERSION_MISMATCH == WIRE_VERSION_MISMATCH &&
 		      (int)STATUS_NOT_A_NUMBER == WIRE_NOT_A_NUMBER &&
 		      (int)STATUS_TOO_LARGE == WIRE_TOO_LARGE &&
-		      (int)STATUS_NO_SPACE == WIRE_NO_SPACE,
+		      (int)STATUS_NO_SPACE == WIRE_NO_SPACE && (int)STATUS_RETRY == WIRE_RETRY,
 	      "an outcome of storage goes on the wire as it is");
 
 #define ANY_SIZE UINT16_MAX
@@ -150,12 +150,26 @@ static enum wire_status publish(const struct execution *e, struct item *item, ui
 	return WIRE_OK;
 }
 
+/* The reply to a write that was not done. */
+static void reply_undone(const struct execution *e, enum wire_status status)
+{
+	if (status != WIRE_RETRY) {
+		reply(e, status, 0);
+		return;
+	}
+	e->request->writes_open--;
+	request_reply_retry(e->core, e->request, e->op->opcode);
+}
+
 static void publish_and_reply(const struct execution *e, struct item *item)
 {
 	uint64_t version = 0;
 	enum wire_status status = publish(e, item, &version);
 
-	reply(e, status, version);
+	if (likely(status == WIRE_OK))
+		reply(e, WIRE_OK, version);
+	else
+		reply_undone(e, status);
 }
 
 static void execute_set(const struct execution *e)
@@ -241,7 +255,7 @@ static void store_number(const struct execution *e, int64_t number, uint64_t exp
 	if (status == WIRE_OK)
 		reply_number(e, (uint64_t)number, version);
 	else
-		reply(e, status, 0);
+		reply_undone(e, status);
 }
 
 static void execute_increment(const struct execution *e)
@@ -328,7 +342,7 @@ static void execute_get_and_touch(const struct execution *e)
 		reply_value(e, old,
 			    version); /* 'old' is retired, and ours to read until the turn's end */
 	else
-		reply(e, status, 0);
+		reply_undone(e, status);
 }
 
 /* ---- the table ---- */

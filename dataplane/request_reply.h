@@ -38,6 +38,21 @@ static inline void request_reply_status(struct core *core, struct request *reque
 	request_reply_open(core, request, opcode, status, version, 0);
 }
 
+/* How long a client is asked to wait before it asks again: what it waits for takes milliseconds. */
+#define REQUEST_RETRY_US 2000u
+#define REQUEST_RETRY_SIZE 4u
+
+/* RETRY with the time to wait, or without it when the reply has no room left. */
+static inline void request_reply_retry(struct core *core, struct request *request, uint8_t opcode)
+{
+	bool fits = request_reply_room(request) >= (int64_t)REQUEST_RETRY_SIZE;
+	uint8_t *value = request_reply_open(core, request, opcode, WIRE_RETRY, 0,
+					    fits ? REQUEST_RETRY_SIZE : 0);
+
+	if (fits)
+		wire_put_u32(value, REQUEST_RETRY_US);
+}
+
 /* Queues a finished frame of 'frame_size' bytes for transmission. */
 static inline void core_send(struct core *core, struct rte_mbuf *mbuf, size_t frame_size)
 {

@@ -60,7 +60,7 @@ struct index {
 
 	/* Housekeeper. */
 	struct generation *unfinished; /* being built */
-	uint32_t build_pause;          /* calls to skip after a failure */
+	uint32_t build_pause; /* calls to skip after a failure; naturally atomic */
 	uint32_t build_skip;
 	uint32_t tables_made;
 	char name[NAME_SIZE - 7];
@@ -366,6 +366,14 @@ static bool add_to_current(struct index *index, uint64_t digest, struct item *it
 	return start_growth(index) && index_table_add(index->current->table, digest, item);
 }
 
+bool index_awaits_table(const struct index *index)
+{
+	if (__atomic_load_n(&index->built, __ATOMIC_ACQUIRE))
+		return true;
+	return __atomic_load_n(&index->wanted, __ATOMIC_ACQUIRE) != 0 &&
+	       __atomic_load_n(&index->build_pause, __ATOMIC_RELAXED) == 0;
+}
+
 bool index_insert(struct index *index, const struct key_ref *key, struct item *item)
 {
 	uint64_t digest = key->digest.low;
@@ -468,12 +476,14 @@ void index_reclaimed(struct index *index, void *object, uint32_t argument)
 /* Attempts become rarer while they fail. */
 static void pause_building(struct index *index)
 {
+	uint32_t pause = index->build_pause ? index->build_pause * 2 : 1;
+
 	generation_destroy(index->unfinished);
 	index->unfinished = NULL;
-	index->build_pause = index->build_pause ? index->build_pause * 2 : 1;
-	if (index->build_pause > BUILD_PAUSE_MAX)
-		index->build_pause = BUILD_PAUSE_MAX;
-	index->build_skip = index->build_pause;
+	if (pause > BUILD_PAUSE_MAX)
+		pause = BUILD_PAUSE_MAX;
+	__atomic_store_n(&index->build_pause, pause, __ATOMIC_RELAXED);
+	index->build_skip = pause;
 }
 
 /* One step towards the table that the owner wants. */
@@ -497,7 +507,7 @@ static bool build_wanted(struct index *index)
 		pause_building(index);
 		return false;
 	}
-	index->build_pause = 0;
+	__atomic_store_n(&index->build_pause, 0, __ATOMIC_RELAXED);
 	__atomic_store_n(&index->built, index->unfinished, __ATOMIC_RELEASE);
 	__atomic_store_n(&index->wanted, 0, __ATOMIC_RELEASE);
 	index->unfinished = NULL;

@@ -62,6 +62,9 @@ void index_lookup(const struct index *index, const struct key_ref *keys, uint32_
  */
 bool index_insert(struct index *index, const struct key_ref *key, struct item *item);
 
+/* Whether a larger table is on its way, so that an insert refused now may soon succeed (owner). */
+bool index_awaits_table(const struct index *index);
+
 /* Makes the entry of 'old' point to 'item', which has the same key (owner). */
 void index_replace(struct index *index, struct key_digest digest, const struct item *old,
 		   struct item *item);

@@ -398,7 +398,7 @@ static enum status insert_item(struct shard *shard, struct partition *partition,
 		return STATUS_NO_SPACE;
 	if (!index_insert(shard->index, key, item)) {
 		partition_slot_return(partition, item->slot);
-		return STATUS_NO_SPACE;
+		return index_awaits_table(shard->index) ? STATUS_RETRY : STATUS_NO_SPACE;
 	}
 	partition_slot_publish(partition, item, NULL);
 	count_expiring(shard, item, NULL);

@@ -85,8 +85,8 @@ void shard_item_discard(struct shard *shard, struct item *item);
 /* Publishes 'item' under batch->keys[i], replacing batch->items[i] if any, with the partition's
  * next version (owner).
  *
- * Takes 'item' on STATUS_OK, and 'item->version' then tells the version. On STATUS_NO_SPACE nothing
- * changed and the caller still owns 'item'.
+ * Takes 'item' on STATUS_OK, and 'item->version' then tells the version. On STATUS_NO_SPACE and
+ * STATUS_RETRY nothing changed and the caller still owns 'item'.
  */
 enum status shard_put(struct shard *shard, struct shard_batch *batch, uint32_t i,
 		      struct item *item);

@@ -3,7 +3,7 @@
 #ifndef STORAGE_STATUS_H
 #define STORAGE_STATUS_H
 
-/* The numbers are those of enum wire_status (dataplane/wire_format.h); request_dispatch.c asserts
+/* The numbers are those of enum wire_status (dataplane/wire_format.h); request_execute.c asserts
  * it.
  */
 enum status {
@@ -14,6 +14,7 @@ enum status {
 	STATUS_NOT_A_NUMBER = 4, /* INCREMENT: not a decimal 64-bit number, or it would overflow */
 	STATUS_TOO_LARGE = 5,    /* key or value over its limit */
 	STATUS_NO_SPACE = 6,     /* memory limit reached; nothing changed */
+	STATUS_RETRY = 10,       /* a larger index is being made; nothing changed, soon it can be */
 };
 
 #endif

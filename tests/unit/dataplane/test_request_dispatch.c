@@ -844,6 +844,41 @@ static void a_full_node_says_so_and_lives(void)
 	story_end(&story);
 }
 
+/* A write put off was not done and not remembered: the same datagram is executed when it comes again. */
+static void a_growing_index_puts_writes_off(void)
+{
+	struct story story;
+	struct unit_datagram datagram;
+	struct wire_request_op op;
+	struct wire_reply_op reply = { 0 };
+	char key[16];
+	uint32_t stored = 0;
+
+	story_begin(&story);
+	simple(&story, WIRE_SET, "old", "item");
+	do {
+		snprintf(key, sizeof(key), "key%u", stored++);
+		op = operation(WIRE_ADD, key, "v");
+		unit_request_begin(&datagram, &story.client);
+		unit_request_add(&datagram, &op);
+		CU_ASSERT_TRUE_FATAL(ask(&story, &datagram));
+		reply = story.replies[0];
+	} while (reply.status == WIRE_OK && stored < 200000);
+	CHECK_STATUS(reply, WIRE_RETRY);
+	CU_ASSERT_EQUAL_FATAL(reply.value_size, 4);
+	CU_ASSERT_TRUE(wire_get_u32(reply.value) >= 100 && wire_get_u32(reply.value) < 1000000);
+	CHECK_STATUS(simple(&story, WIRE_SET, "old", "new"), WIRE_OK);
+	CHECK_STATUS(simple(&story, WIRE_EXISTS, key, NULL), WIRE_NOT_FOUND);
+	unit_node_settle(&story.node);
+	CU_ASSERT_TRUE_FATAL(ask(&story, &datagram));
+	CHECK_STATUS(story.replies[0], WIRE_OK);
+	CU_ASSERT_TRUE_FATAL(ask(&story, &datagram));
+	CHECK_STATUS(story.replies[0], WIRE_OK); /* the copy's reply, not EXISTS */
+	CU_ASSERT_EQUAL(unit_node_counter(&story.node, "requests_repeated"), 1);
+	CU_ASSERT_EQUAL(unit_node_counter(&story.node, "status_retry"), 1);
+	story_end(&story);
+}
+
 /* ---- against a model ---- */
 
 #define MODEL_KEYS 24u
@@ -985,6 +1020,7 @@ int main(void)
 		UNIT_TEST(a_write_behind_the_window_is_dropped),
 		UNIT_TEST(reads_skip_the_window),
 		UNIT_TEST(a_full_node_says_so_and_lives),
+		UNIT_TEST(a_growing_index_puts_writes_off),
 		UNIT_TEST(random_batches_agree_with_a_model),
 		{ NULL, NULL },
 	};
