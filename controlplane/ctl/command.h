@@ -49,6 +49,7 @@ struct command {
 
 /* Each file of commands exports one table, terminated by a NULL name; commands.c lists the tables.
  */
+extern const struct command commands_items[];
 extern const struct command commands_node[];
 
 /* All tables, terminated by NULL. */

@@ -7,6 +7,7 @@
 #include <string.h>
 
 const struct command *const command_tables[] = {
+	commands_items,
 	commands_node,
 	NULL,
 };

@@ -305,8 +305,8 @@ struct godwit_info {
 	uint32_t partition_count;
 	uint32_t node_count;
 	uint32_t worker_count;    /* of that node */
-	size_t value_size_max;    /* bytes a value may have */
-	size_t datagram_size_max; /* bytes of a UDP payload */
+	size_t value_size_max;    /* bytes a value may have that can be read at all */
+	size_t datagram_size_max; /* bytes of a UDP payload: a write fits one with its key and 44 bytes more */
 	uint64_t boot_id;         /* of that node; another one after a restart */
 };
 
