@@ -6,6 +6,7 @@
 #include <errno.h>
 #include <event2/http.h>
 #include <event2/keyvalq_struct.h>
+#include <event2/listener.h>
 #include <netinet/in.h>
 #include <sodium.h>
 #include <stdarg.h>
@@ -15,6 +16,8 @@
 #include <unistd.h>
 
 #define ROUTE_TABLES_MAX 8u
+#define LISTEN_FLAGS (LEV_OPT_REUSEABLE | LEV_OPT_CLOSE_ON_EXEC | LEV_OPT_CLOSE_ON_FREE)
+#define LISTEN_BACKLOG 128
 
 struct route_table_entry {
 	const struct admin_route *routes;
@@ -318,24 +321,39 @@ static int read_token(struct admin_http *http, const char *path, char *error, si
 	return -EINVAL;
 }
 
-static int listen_on(struct admin_http *http, const struct admin_http_options *options, char *error,
-		     size_t error_size)
+/* Binds itself: evhttp_bind_socket() resolves even numeric addresses, and cannot on a machine that has
+ * no address but loopback, as one whose only NIC is the node's.
+ */
+static int listen_on(struct admin_http *http, struct event_base *base,
+		     const struct admin_http_options *options, char *error, size_t error_size)
 {
-	struct in_addr address = { htonl(options->ipv4) };
+	const struct sockaddr_in address = { .sin_family = AF_INET,
+					     .sin_port = htons(options->port),
+					     .sin_addr.s_addr = htonl(options->ipv4) };
+	struct evconnlistener *listener =
+		evconnlistener_new_bind(base, NULL, NULL, LISTEN_FLAGS, LISTEN_BACKLOG,
+					(const struct sockaddr *)&address, sizeof(address));
 	char text[INET_ADDRSTRLEN];
+	int result = listener ? 0 : -errno;
 
-	inet_ntop(AF_INET, &address, text, sizeof(text));
-	if (evhttp_bind_socket(http->server, text, options->port) == 0)
+	if (listener && evhttp_bind_listener(http->server, listener))
 		return 0;
-	snprintf(error, error_size,
-		 errno == EADDRINUSE
-			 ? "admin address %s:%u is in use: is another godwitd running? Set "
-			   "admin.listen to another port, or off"
-			 : "cannot listen on the admin address %s:%u: set admin.listen to an "
-			   "address "
-			   "of this machine, or off",
-		 text, options->port);
-	return -EADDRINUSE;
+	if (listener) {
+		evconnlistener_free(listener);
+		result = -ENOMEM;
+	}
+	inet_ntop(AF_INET, &address.sin_addr, text, sizeof(text));
+	if (result == -EADDRINUSE)
+		snprintf(error, error_size,
+			 "admin address %s:%u is in use: is another godwitd running? Set "
+			 "admin.listen to another port, or off",
+			 text, options->port);
+	else
+		snprintf(error, error_size,
+			 "cannot listen on the admin address %s:%u (%s): set admin.listen to an "
+			 "address of this machine, or off",
+			 text, options->port, strerror(-result));
+	return result;
 }
 
 int admin_http_create(struct admin_http **http, struct event_base *base,
@@ -358,7 +376,7 @@ int admin_http_create(struct admin_http **http, struct event_base *base,
 		evhttp_set_gencb(h->server, on_request, h);
 		result = read_token(h, options->token_file, error, error_size);
 		if (result == 0)
-			result = listen_on(h, options, error, error_size);
+			result = listen_on(h, base, options, error, error_size);
 	}
 	if (result != 0) {
 		admin_http_destroy(h);

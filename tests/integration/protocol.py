@@ -1,0 +1,381 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""Cases of the data-plane protocol against a real node. Usage: protocol.py CASE [ARGUMENT...]; see test_protocol.sh."""
+
+import json
+import os
+import random
+import socket
+import struct
+import sys
+import time
+import urllib.request
+
+import wire
+from wire import Client, operation
+
+NODE = "10.77.0.2"
+ADMIN = "http://127.0.0.1:7780"
+
+
+def counters():
+    with urllib.request.urlopen(ADMIN + "/v1/counters", timeout=5) as reply:
+        return {c["name"]: c["value"] for c in json.load(reply)["counters"]}
+
+
+def changes(before, after=None):
+    """The counters that grew since 'before', without those that grow by themselves."""
+    after = after or counters()
+    quiet = ("heartbeats", "busy_turns", "sleeps")
+    return {name: after[name] - before[name] for name in after if after[name] != before[name] and name not in quiet}
+
+
+def wait_for(condition, seconds=5):
+    end = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < end, "waited in vain"
+        time.sleep(0.02)
+
+
+def equal(what, actual, expected):
+    assert actual == expected, f"{what}: expected {expected!r}, not {actual!r}"
+
+
+def operations():
+    """Every operation and its outcomes, each with the counters it moves."""
+    client = Client(NODE).open()
+
+    def check(name, key, status, value=b"", **options):
+        before = counters()
+        reply = client.do(name, key, value, **options)
+        equal(f"{name} {key!r}", reply.status, status)
+        delta = changes(before)
+        equal(f"op_{name.lower()}", delta.get("op_" + name.lower()), 1)
+        equal(f"status of {name}", delta.get("status_" + status.lower()), 1)
+        equal("requests", delta.get("requests"), 1)
+        return reply
+
+    check("GET", b"k", "NOT_FOUND")
+    first = check("SET", b"k", "OK", b"one")
+    got = check("GET", b"k", "OK")
+    equal("value", (got.value, got.version), (b"one", first.version))
+    check("ADD", b"k", "EXISTS", b"x")
+    second = check("REPLACE", b"k", "OK", b"two")
+    assert second.version > first.version
+    check("REPLACE", b"absent", "NOT_FOUND", b"x")
+    check("CAS", b"k", "VERSION_MISMATCH", b"x", version=first.version)
+    check("CAS", b"k", "OK", b"three", version=second.version)
+    check("CAS", b"absent", "NOT_FOUND", b"x", version=1)
+    check("APPEND", b"k", "OK", b"+more")
+    equal("appended", check("GET", b"k", "OK").value, b"three+more")
+    check("APPEND", b"absent", "NOT_FOUND", b"x")
+    check("INCREMENT", b"k", "NOT_A_NUMBER", struct.pack(">q", 1))
+    check("INCREMENT", b"n", "NOT_FOUND", struct.pack(">q", 1))
+    equal("initial", check("INCREMENT", b"n", "OK", struct.pack(">qq", 1, 40)).number(), 40)
+    equal("sum", check("INCREMENT", b"n", "OK", struct.pack(">q", -42)).number(), -2)
+    equal("text", check("GET", b"n", "OK").value, b"-2")
+    check("SET", b"n", "OK", str(2**63 - 1).encode())
+    check("INCREMENT", b"n", "NOT_A_NUMBER", struct.pack(">q", 1))
+    check("EXISTS", b"k", "OK")
+    check("EXISTS", b"absent", "NOT_FOUND")
+    equal("ttl", struct.unpack(">Q", check("TTL", b"k", "OK").value)[0], wire.TTL_NEVER)
+    check("TOUCH", b"k", "OK", ttl_ms=60000)
+    left = struct.unpack(">Q", check("TTL", b"k", "OK").value)[0]
+    assert 50000 < left <= 60000, left
+    equal("touched value", check("GET_AND_TOUCH", b"k", "OK", ttl_ms=0).value, b"three+more")
+    check("DELETE", b"k", "VERSION_MISMATCH", version=1)
+    check("DELETE", b"k", "OK")
+    check("DELETE", b"k", "NOT_FOUND")
+    check("SET", b"big", "TOO_LARGE" if client.value_size_max < 1400 else "OK", b"v" * 1400)
+    equal("unknown opcode", client.execute(operation(99, b"k"))[0].status, "UNSUPPORTED")
+    equal("unknown flag", client.execute(operation("GET", b"k", flags=0x40))[0].status, "UNSUPPORTED")
+
+
+def time_to_live():
+    """An item is there until its time, and not after it."""
+    client = Client(NODE).open()
+    start = time.monotonic()
+    client.do("SET", b"short", b"v", ttl_ms=400)
+    client.do("SET", b"long", b"v", ttl_ms=60000)
+    gone = None
+    while gone is None:
+        reply = client.do("GET", b"short")
+        if reply.status == "NOT_FOUND":
+            gone = time.monotonic() - start
+        assert time.monotonic() - start < 5
+    assert 0.39 <= gone < 1.0, gone
+    equal("long", client.do("GET", b"long").status, "OK")
+    equal("again", client.do("ADD", b"short", b"w").status, "OK")
+
+
+def batches():
+    """Many operations in a datagram: one reply each, in their order, and they see each other."""
+    client = Client(NODE).open()
+    replies = client.execute(*[operation("SET", b"b%d" % i, b"v%d" % i) for i in range(40)])
+    equal("statuses", {r.status for r in replies}, {"OK"})
+    replies = client.execute(*[operation("GET", b"b%d" % i) for i in range(40)])
+    equal("values", [r.value for r in replies], [b"v%d" % i for i in range(40)])
+    replies = client.execute(operation("SET", b"x", b"1"), operation("GET", b"x"), operation("DELETE", b"x"),
+                             operation("GET", b"x"))
+    equal("order", [(r.opcode, r.status) for r in replies], [(2, "OK"), (1, "OK"), (3, "OK"), (1, "NOT_FOUND")])
+    too_many = (client.datagram_size_max - 24) // 16 + 1
+    replies = client.execute(*[operation("EXISTS", b"e")] * too_many)
+    equal("too many replies", [(r.opcode, r.status) for r in replies], [(0, "BAD_REQUEST")])
+    client.do("SET", b"large", b"v" * 1200)
+    replies = client.execute(operation("GET", b"large"), operation("GET", b"large"))
+    equal("values that do not fit together", [(r.status, len(r.value)) for r in replies],
+          [("OK", 1200), ("TOO_LARGE", 0)])
+
+
+def writes_once():
+    """A copy of a write is answered like the first and not executed."""
+    client = Client(NODE).open()
+    request = client.request(operation("INCREMENT", b"c", struct.pack(">qq", 1, 1)))
+    first = client.ask(request)
+    before = counters()
+    for _ in range(20):
+        equal("copy", client.ask(request), first)
+    equal("counted", changes(before).get("requests_repeated"), 20)
+    equal("executed", client.do("INCREMENT", b"c", struct.pack(">q", 1)).number(), 2)
+    # Behind the window of 1,024 a copy gets no answer.
+    for _ in range(1100):
+        client.execute(operation("SET", b"w", b"v"))
+    before = counters()
+    client.send(request)
+    wait_for(lambda: changes(before).get("drop_replay_old") == 1)
+    equal("value", client.do("GET", b"c").value, b"2")
+
+
+def sessions():
+    """Only who proved its address is served; an answer to others is never longer than what they sent."""
+    client = Client(NODE).open()
+    stranger = Client(NODE)
+    stranger.session, stranger.token = client.session, client.token
+    request = stranger.request(operation("GET", b"k"))
+    answer = stranger.ask(request)
+    equal("stolen session", (answer[2], answer[3]), (wire.REPLY, 0))
+    assert len(answer) <= len(request)
+    equal("echoed", answer[4:20], request[4:20])
+    client.token ^= 1
+    answer = client.ask(client.request(operation("SET", b"k", b"v")))
+    equal("wrong token", (answer[2], answer[3]), (wire.REPLY, 0))
+    client.token ^= 1
+    equal("right token", client.do("GET", b"k").status, "NOT_FOUND")
+    # A guessed challenge is answered with a new one.
+    answer = stranger.ask(wire.hello(5, 12345))
+    equal("stage", answer[wire.HEADER.size + 16], 1)
+    ping = wire.header(wire.PING, session=7, token=8, sequence=9) + b"payload"
+    pong = stranger.ask(ping)
+    equal("pong", pong[:2] + bytes([wire.PING]) + pong[3:], ping)
+
+
+def after_restart(old):
+    """Usage: after_restart FILE, which the case `before_restart` wrote: its session is told NEED_HELLO."""
+    with open(old, encoding="ascii") as file:
+        port, session, token = map(int, file.read().split())
+    client = Client(NODE)
+    client.socket.bind(("10.77.0.1", port))
+    client.session, client.token = session, token
+    try:
+        client.do("GET", b"k")
+        raise AssertionError("the session outlived its node")
+    except wire.NeedHello:
+        pass
+    equal("after HELLO", client.open().do("GET", b"k").status, "NOT_FOUND")
+
+
+def before_restart(new):
+    client = Client(NODE)
+    client.socket.bind(("10.77.0.1", 0))
+    client.open()
+    equal("SET", client.do("SET", b"k", b"v").status, "OK")
+    with open(new, "w", encoding="ascii") as file:
+        file.write(f"{client.socket.getsockname()[1]} {client.session} {client.token}")
+
+
+def mangled(rng):
+    """A datagram that is wrong in some way, or only looks so."""
+    value = os.urandom(rng.randrange(64))
+    good = wire.header(wire.REQUEST, 1, rng.getrandbits(32), rng.getrandbits(64), rng.getrandbits(32)) + \
+        operation(rng.choice(list(wire.OPCODES)), b"key", value)
+    kind = rng.randrange(10)
+    if kind == 0:
+        return os.urandom(rng.randrange(1400))
+    if kind == 1:
+        return good[:rng.randrange(len(good))]
+    if kind == 2:
+        return good + os.urandom(rng.randrange(1, 200))
+    if kind == 3:
+        at = rng.randrange(len(good))
+        return good[:at] + bytes([rng.getrandbits(8)]) + good[at + 1:]
+    if kind == 4:
+        return wire.header(rng.randrange(256), rng.randrange(256)) + os.urandom(rng.randrange(100))
+    if kind == 5:
+        return wire.header(wire.REQUEST, 255) + b"".join(operation("GET", b"k") for _ in range(rng.randrange(100)))
+    if kind == 6:
+        return wire.hello(rng.getrandbits(64), rng.getrandbits(64))[:rng.randrange(20, 89)] + bytes(rng.randrange(3))
+    if kind == 7:
+        return wire.header(wire.FORWARD) + struct.pack(">IHBB", rng.getrandbits(32), 1, 1, 0) + good
+    if kind == 8:
+        return wire.header(wire.MAP_REQUEST) + bytes(rng.randrange(20))
+    return wire.header(wire.REQUEST, 1) + struct.pack(">BBHI", rng.getrandbits(8), rng.getrandbits(8),
+                                                     rng.choice((0, 1, 250, 251, 65535)),
+                                                     rng.choice((0, 1, 1400, 2**31, 2**32 - 1)))
+
+
+def malformed(seed):
+    """Thousands of bad datagrams from senders without a session: counted each once, never answered with more bytes
+    than came, and a client beside them is served."""
+    rng = random.Random(int(seed))
+    client = Client(NODE).open()
+    client.do("SET", b"witness", b"unharmed")
+    before = counters()
+    total_in = total_out = answers = 0
+    for _ in range(100):
+        sender = Client(NODE)
+        sender.socket.setblocking(False)
+        sent = received = 0
+        for _ in range(50):
+            datagram = mangled(rng)
+            sender.send(datagram)
+            sent += len(datagram)
+        end = time.monotonic() + 0.02
+        while time.monotonic() < end:
+            try:
+                answer = sender.receive()
+            except BlockingIOError:
+                time.sleep(0.002)
+                continue
+            received += len(answer)
+            answers += 1
+        assert received <= sent, f"{received} bytes for {sent}"
+        total_in += sent
+        total_out += received
+        sender.socket.close()
+    equal("witness", client.do("GET", b"witness").value, b"unharmed")
+
+    def each_has_one_fate():
+        delta = changes(before)
+        drops = sum(n for name, n in delta.items() if name.startswith("drop_"))
+        return delta["frames_received"] == delta["frames_transmitted"] + drops
+
+    wait_for(each_has_one_fate)
+    delta = changes(before)
+    drops = {name: n for name, n in delta.items() if name.startswith("drop_")}
+    assert len(drops) >= 6, drops
+    assert delta["frames_received"] >= 5000, delta
+    print(f"{total_in} bytes in, {total_out} bytes out, {answers} answers, drops {drops}")
+
+
+def malformed_in_session(seed):
+    """Bad datagrams of a valid session: refused whole, and nothing of them is executed."""
+    rng = random.Random(int(seed))
+    client = Client(NODE).open()
+    for _ in range(500):
+        good = operation("SET", b"victim", b"v")
+        bad = rng.choice((good[:rng.randrange(1, len(good))], operation("SET", b"", b"v"), operation("SET", b"k" * 251),
+                          good[:4] + struct.pack(">I", 2**32 - 1) + good[8:]))
+        answer = client.ask(wire.header(wire.REQUEST, 2, client.session, client.token, client.sequence + 1) + good + bad)
+        client.sequence += 1
+        equal("replies", [(r.opcode, r.status) for r in wire.parse_replies(answer)], [(0, "BAD_REQUEST")])
+    equal("victim", client.do("GET", b"victim").status, "NOT_FOUND")
+
+
+def full(evicts):
+    """Memory runs out: NO_SPACE and nothing lost, or room is made; the node serves on."""
+    client = Client(NODE).open()
+    value = b"v" * 1000
+    stored = refused = 0
+    for i in range(40000):
+        status = client.execute(operation("SET", b"key%d" % i, value))[0].status
+        stored += status == "OK"
+        refused += status == "NO_SPACE"
+        assert status in ("OK", "NO_SPACE"), status
+        if refused == 50:
+            break
+    if evicts == "on":
+        equal("refused", refused, 0)
+        equal("last key", client.do("GET", b"key39999").value, value)
+        return
+    assert refused == 50 and stored > 10000, (stored, refused)
+    for i in range(0, stored, 97):
+        equal(f"key{i}", client.do("GET", b"key%d" % i).value, value)
+    for i in range(0, stored, 2):
+        equal("DELETE", client.do("DELETE", b"key%d" % i).status, "OK")
+    wait_for(lambda: client.do("SET", b"new", value).status == "OK")
+
+
+def frames(device):
+    """Frames no kernel would send: each is dropped under its own reason."""
+    client = Client(NODE).open()
+    with open(f"/sys/class/net/{device}/address", encoding="ascii") as file:
+        host_mac = bytes.fromhex(file.read().strip().replace(":", ""))
+    with open("/proc/net/arp", encoding="ascii") as file:
+        node_mac = next(bytes.fromhex(line.split()[3].replace(":", "")) for line in file if line.startswith(NODE))
+    raw = socket.socket(socket.AF_PACKET, socket.SOCK_RAW)
+    raw.bind((device, 0))
+
+    def checksum(data):
+        total = sum(struct.unpack(f">{len(data) // 2}H", data))
+        while total >> 16:
+            total = (total & 0xffff) + (total >> 16)
+        return ~total & 0xffff
+
+    def frame(payload, mac=node_mac, ethertype=0x0800, source="10.77.0.1", target=NODE, protocol=17, fragment=0,
+              header_words=5, length=None, bad_ip=0, udp_sum=0, port=7700, source_port=5555):
+        udp = struct.pack(">HHHH", source_port, port, 8 + len(payload), udp_sum) + payload
+        options = bytes(4 * (header_words - 5))
+        ip = bytearray(struct.pack(">BBHHHBBH4s4s", 0x40 | header_words, 0,
+                                   length or 20 + len(options) + len(udp), 1, fragment, 64, protocol, 0,
+                                   socket.inet_aton(source), socket.inet_aton(target)) + options)
+        struct.pack_into(">H", ip, 10, checksum(bytes(ip)) ^ bad_ip)
+        return mac + host_mac + struct.pack(">H", ethertype) + bytes(ip) + udp
+
+    ping = wire.header(wire.PING)
+    for reason, bad in (
+            ("foreign_mac", frame(ping, mac=bytes.fromhex("02ffffffffff"))),
+            ("vlan", frame(ping, ethertype=0x8100)),
+            ("foreign_ethertype", frame(ping, ethertype=0x88b5)),
+            ("ipv4_options", frame(ping, header_words=6)),
+            ("ipv4_bad_length", frame(ping, length=2000)),
+            ("ipv4_bad_checksum", frame(ping, bad_ip=0x0100)),
+            ("foreign_address", frame(ping, target="10.77.0.99")),
+            ("ipv4_bad_source", frame(ping, source=NODE)),
+            ("ipv4_fragment", frame(ping, fragment=0x2000)),
+            ("foreign_protocol", frame(ping, protocol=6)),
+            ("udp_foreign_port", frame(ping, port=7999)),
+            ("udp_no_source_port", frame(ping, source_port=0)),
+            ("wire_bad_magic", frame(b"\0" + ping[1:])),
+            ("wire_bad_version", frame(ping[:1] + b"\2" + ping[2:])),
+            ("wire_short", frame(ping[:10])),
+    ):
+        before = counters()
+        raw.send(bad)
+        wait_for(lambda: changes(before).get("drop_" + reason))
+        delta = changes(before)
+        equal(f"drops for {reason}", {n: c for n, c in delta.items() if n.startswith("drop_")},
+              {"drop_" + reason: 1})
+        assert "frames_transmitted" not in delta, (reason, delta)
+    client.do("SET", b"k", b"v")
+
+
+def workers(count):
+    """Every worker answers for every key, at its own port; what another owns is handed over."""
+    client = Client(NODE).open()
+    count = int(count)
+    equal("workers", client.worker_count, count)
+    for i in range(200):
+        port = 7700 + i % count
+        equal("SET", client.do("SET", b"w%d" % i, b"v%d" % i, port=port).status, "OK")
+    for i in range(200):
+        for port in range(7700, 7700 + count):
+            equal("GET", client.do("GET", b"w%d" % i, port=port).value, b"v%d" % i)
+    for _ in range(100):
+        client.do("INCREMENT", b"sum", struct.pack(">qq", 1, 1), port=7700 + random.randrange(count))
+    equal("sum", client.do("GET", b"sum").value, b"100")
+    delta = counters()
+    assert delta["handed_to_owner"] > 50, delta["handed_to_owner"]
+    equal("received by others", delta["handed_received"] > 50, True)
+
+
+if __name__ == "__main__":
+    globals()[sys.argv[1]](*sys.argv[2:])
