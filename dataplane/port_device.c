@@ -116,7 +116,11 @@ static int describe_af_xdp(const struct describe *d)
 	return 0;
 }
 
-/* Removes a socket file nobody listens on, as a killed server leaves it; refuses one in use. */
+/* Removes a socket file nobody listens on, as a killed server leaves it; refuses one in use. Asks with
+ * a socket of another type: a live server shows as EPROTOTYPE and sees no connection. One that came
+ * and went at once would make DPDK's memif panic in that server (its interrupt thread waits on a
+ * descriptor closed meanwhile).
+ */
 static int clear_socket(const struct describe *d, const struct sockaddr_un *address)
 {
 	struct stat stat;
@@ -129,10 +133,11 @@ static int clear_socket(const struct describe *d, const struct sockaddr_un *addr
 		return failure_set(d->failure, -EEXIST,
 				   "%s exists and is no socket: choose another path",
 				   address->sun_path);
-	fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0);
+	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
 	if (fd < 0)
 		return failure_set(d->failure, -errno, "cannot open a socket: %s", strerror(errno));
-	if (connect(fd, (const struct sockaddr *)address, sizeof(*address)) == 0)
+	if (connect(fd, (const struct sockaddr *)address, sizeof(*address)) == 0 ||
+	    errno == EPROTOTYPE)
 		result = failure_set(
 			d->failure, -EADDRINUSE,
 			"another process serves memif on %s: stop it or choose another path",
