@@ -29,8 +29,9 @@ struct item_arguments {
 	uint64_t version; /* 0 = none given */
 };
 
-/* Reads argv behind argv[0], the command's name. Options are "--name VALUE" or "--name=VALUE" with two dashes, so that "-5" is
- * a word; behind "--" all is words. 'allowed' are the command's options. CTL_OK, or CTL_USAGE after a line to ctl->err.
+/* Reads argv behind argv[0], the command's name. Options are "--name VALUE" or "--name=VALUE" with
+ * two dashes, so that "-5" is a word; behind "--" all is words. 'allowed' are the command's
+ * options. CTL_OK, or CTL_USAGE after a line to ctl->err.
  */
 enum ctl_exit item_arguments_read(struct ctl *ctl, int argc, char **argv, unsigned int allowed,
 				  struct item_arguments *arguments);

@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* The handle of a client: what all its parts share. Nothing here is for applications; they include godwit.h. */
+/* The handle of a client: what all its parts share. Nothing here is for applications; they include
+ * godwit.h.
+ */
 #ifndef DATAPLANE_CLIENT_CLIENT_H
 #define DATAPLANE_CLIENT_CLIENT_H
 
@@ -67,13 +69,15 @@ enum godwit_status client_open(struct godwit **client, const char *seeds,
 			       const struct godwit_options *options,
 			       const struct client_world *world);
 
-/* Accepts an operation like godwit_submit(); without a callback 'context' is a struct godwit_result to be filled, and the operation
- * counts in client->blocked.
+/* Accepts an operation like godwit_submit(); without a callback 'context' is a struct godwit_result
+ * to be filled, and the operation counts in client->blocked.
  */
 enum godwit_status client_submit(struct godwit *client, const struct godwit_operation *wanted,
 				 godwit_callback *callback, void *context);
 
-/* Queues 'operation', which is in no queue and no request, where it is routed to; without a route it waits. */
+/* Queues 'operation', which is in no queue and no request, where it is routed to; without a route
+ * it waits.
+ */
 void client_route(struct godwit *client, struct client_operation *operation);
 /* The same, not before 'not_before_us'. */
 void client_route_later(struct godwit *client, struct client_operation *operation,
@@ -82,13 +86,17 @@ void client_route_later(struct godwit *client, struct client_operation *operatio
 /* Takes 'operation' out of the queue or request it is in. */
 void client_detach(struct godwit *client, struct client_operation *operation);
 
-/* Detaches 'operation', hands over 'result', frees it. Only while godwit_process(), a blocking call or godwit_close() runs. */
+/* Detaches 'operation', hands over 'result', frees it. Only while godwit_process(), a blocking call
+ * or godwit_close() runs.
+ */
 void client_complete(struct godwit *client, struct client_operation *operation,
 		     const struct godwit_result *result);
 /* The same with nothing but a status. */
 void client_complete_status(struct godwit *client, struct client_operation *operation,
 			    enum godwit_status status);
-/* Settles that 'operation', which was certainly not executed, ends with 'status'; the next client_process() completes it. */
+/* Settles that 'operation', which was certainly not executed, ends with 'status'; the next
+ * client_process() completes it.
+ */
 void client_complete_later(struct godwit *client, struct client_operation *operation,
 			   enum godwit_status status);
 

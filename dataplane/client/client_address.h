@@ -18,10 +18,14 @@ static inline bool client_address_equal(struct client_address a, struct client_a
 	return a.ipv4 == b.ipv4 && a.port == b.port;
 }
 
-/* Reads "ADDRESS[:PORT]"; ADDRESS is dotted IPv4 or a name, which is looked up (blocking). False: neither. */
+/* Reads "ADDRESS[:PORT]"; ADDRESS is dotted IPv4 or a name, which is looked up (blocking). False:
+ * neither.
+ */
 bool client_address_parse(const char *text, uint16_t port_default, struct client_address *address);
 
-/* Reads a list separated by commas into 'addresses'. Returns how many, or 0 when one cannot be read or they are more than 'count_max'. */
+/* Reads a list separated by commas into 'addresses'. Returns how many, or 0 when one cannot be read
+ * or they are more than 'count_max'.
+ */
 size_t client_address_parse_list(const char *text, uint16_t port_default,
 				 struct client_address *addresses, size_t count_max);
 

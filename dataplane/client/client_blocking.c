@@ -4,8 +4,8 @@
 
 #include "dataplane/client/client.h"
 
-/* So many operations of a batch are pending at once: enough to fill every flight, few enough that none waits its time-out away
- * behind the others.
+/* So many operations of a batch are pending at once: enough to fill every flight, few enough that
+ * none waits its time-out away behind the others.
  */
 #define BATCH_PENDING_MAX 8192u
 
@@ -21,7 +21,9 @@ static void wait_for_one(struct godwit *client)
 		client_wait(client, CLIENT_FOREVER);
 }
 
-/* GODWIT_BUSY, when asynchronous operations fill the handle, passes as soon as some of them are resolved. */
+/* GODWIT_BUSY, when asynchronous operations fill the handle, passes as soon as some of them are
+ * resolved.
+ */
 static enum godwit_status submit_when_possible(struct godwit *client,
 					       const struct godwit_operation *operation,
 					       struct godwit_result *result)

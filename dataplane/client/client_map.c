@@ -43,7 +43,9 @@ static void ask(struct godwit *client)
 				      .token = fetch->via->token,
 				      .map_version = client->map.version };
 
-	/* A page of its own sequence each time it is asked for, so that a late answer is not taken for another page's. */
+	/* A page of its own sequence each time it is asked for, so that a late answer is not taken
+	 * for another page's.
+	 */
 	fetch->sequence = fetch->via->next_sequence++;
 	header.sequence = fetch->sequence;
 	wire_header_write(bytes, &header);
@@ -65,7 +67,9 @@ static bool is_better(const struct client_session *a, const struct client_sessio
 	return !b || a->losses_in_row < b->losses_in_row;
 }
 
-/* The one preferred, else the open session with the fewest losses, another than 'failed' if there is any. */
+/* The one preferred, else the open session with the fewest losses, another than 'failed' if there
+ * is any.
+ */
 static struct client_session *choose(struct godwit *client, const struct client_session *failed)
 {
 	struct client_session *best = client->fetch.prefer;

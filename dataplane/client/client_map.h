@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* The cluster's partition map: fetched page by page, and the session each key's partition is served by. */
+/* The partition map: fetched page by page, and the session that serves each partition. */
 #ifndef DATAPLANE_CLIENT_CLIENT_MAP_H
 #define DATAPLANE_CLIENT_CLIENT_MAP_H
 
@@ -44,7 +44,9 @@ struct client_map_fetch {
 
 void client_map_fini(struct client_map *map);
 
-/* Asks for a map. 'prefer' (may be NULL) is asked first; 'is_forced' takes one whose version is not newer, too. */
+/* Asks for a map. 'prefer' (may be NULL) is asked first; 'is_forced' takes one whose version is not
+ * newer, too.
+ */
 void client_map_want(struct godwit *client, struct client_session *prefer, bool is_forced);
 
 /* Notes the map version in a reply: a newer one is fetched. */
@@ -62,7 +64,9 @@ bool client_map_on_reply(struct godwit *client, struct client_session *session,
 void client_map_tick(struct godwit *client);
 uint64_t client_map_due_us(const struct godwit *client);
 
-/* The session to send 'operation' to: where a server sent it, or by the map. NULL: no map, or no memory. */
+/* The session to send 'operation' to: where a server sent it, or by the map. NULL: no map, or no
+ * memory.
+ */
 struct client_session *client_map_route(struct godwit *client,
 					const struct client_operation *operation);
 

@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* One operation from its submission to its result: checked, encoded once, then handed between queues and requests. */
+/* One operation from its submission to its result: checked, encoded once, then handed between
+ * queues and requests.
+ */
 #ifndef DATAPLANE_CLIENT_CLIENT_OPERATION_H
 #define DATAPLANE_CLIENT_CLIENT_OPERATION_H
 
@@ -15,8 +17,9 @@ struct client_session;
 
 TAILQ_HEAD(client_operation_list, client_operation);
 
-/* Always in the client's list of live operations, which is sorted by deadline, and in one more place at most: the queue of a session, a
- * request, or the client's list of those that wait for a route. In none of them its outcome is settled, and told by the next godwit_process().
+/* Always in the client's list of live operations, which is sorted by deadline, and in one more
+ * place at most: the queue of a session, a request, or the client's list of those that wait for a
+ * route. In none of them its outcome is settled, and told by the next godwit_process().
  */
 struct client_operation {
 	TAILQ_ENTRY(client_operation) live_link;
@@ -49,8 +52,9 @@ static inline const uint8_t *client_operation_key(const struct client_operation 
 	return operation->wire + operation->key_offset;
 }
 
-/* A checked copy of 'wanted' with nothing but itself set, owned by the caller, who frees it by free(). GODWIT_OK, or
- * GODWIT_INVALID_ARGUMENT, GODWIT_TOO_LARGE (no UDP payload would hold the value), GODWIT_NO_MEMORY.
+/* A checked copy of 'wanted' with nothing but itself set, owned by the caller, who frees it by
+ * free(). GODWIT_OK, or GODWIT_INVALID_ARGUMENT, GODWIT_TOO_LARGE (no UDP payload would hold the
+ * value), GODWIT_NO_MEMORY.
  */
 enum godwit_status client_operation_create(struct client_operation **operation,
 					   const struct godwit_operation *wanted);

@@ -9,7 +9,9 @@
 
 /* After this many redirections in a row an operation waits a moment: the nodes do not agree yet. */
 #define REDIRECT_COUNT_MAX 3u
-/* A datagram the path refuses as too long is made this many quarters as long, but not shorter than the minimum. */
+/* A datagram the path refuses as too long is made this many quarters as long, but not shorter than
+ * the minimum.
+ */
 #define SHRINK_QUARTERS 3u
 #define SHRINK_SIZE_MIN 512u
 #define VALUE_MEAN_WEIGHT 8u
@@ -23,7 +25,9 @@ static bool fits_alone(const struct client_session *session,
 	       operation->value_size <= session->value_size_max;
 }
 
-/* What is taken from the front of a queue: how many, and the bytes they and (as far as can be guessed) their replies need. */
+/* What is taken from the front of a queue: how many, and the bytes they and (as far as can be
+ * guessed) their replies need.
+ */
 struct load {
 	uint32_t count;
 	uint32_t size;
@@ -225,7 +229,9 @@ static void dissolve(struct godwit *client, struct client_request *request)
 	destroy(request);
 }
 
-/* Reads may be asked of another node, when the map has changed meanwhile; a write stays where it was sent. */
+/* Reads may be asked of another node, when the map has changed meanwhile; a write stays where it
+ * was sent.
+ */
 static bool is_misrouted(struct godwit *client, struct client_request *request)
 {
 	bool is_misrouted = false;
@@ -267,7 +273,9 @@ static void mark_sent(struct godwit *client, struct client_request *request, boo
 	request->transmissions++;
 }
 
-/* The path takes no datagram of this size: use smaller ones. One that was sent before counts as lost. */
+/* The path takes no datagram of this size: use smaller ones. One that was sent before counts as
+ * lost.
+ */
 static void on_too_long(struct godwit *client, struct client_request *request)
 {
 	struct client_session *session = request->session;
@@ -335,8 +343,8 @@ static bool is_refusal(uint8_t status)
 	return status == WIRE_RETRY || status == WIRE_NOT_OWNER || status == WIRE_UNAVAILABLE;
 }
 
-/* Whether the request must be sent again as it is, because a refused write of it could otherwise be executed twice:
- * see "What the replay window remembers" in wire_format.h.
+/* Whether the request must be sent again as it is, because a refused write of it could otherwise be
+ * executed twice: see "What the replay window remembers" in wire_format.h.
  */
 static bool must_stay(const struct client_request *request, const struct wire_reply_op *replies)
 {

@@ -16,7 +16,8 @@
  *       +-----------------------+                    | the time is over
  *       +--------------------------------------------+
  *
- *     any of them -- the server forgot the session, a write was sent --> ORPHAN: a late answer counts, nothing is sent
+ *     any of them -- session forgotten, a write was sent --> ORPHAN: a late answer counts,
+ *                                                            nothing is sent
  *
  * The same sequence and bytes, but for map_version, are sent each time.
  */
@@ -46,8 +47,9 @@ struct client_request {
 	uint8_t *bytes;
 };
 
-/* Takes as many operations from the front of the session's queue as fit one datagram into a new request in the outbox, numbered by
- * the session's next sequence. Operations that can fit none end with GODWIT_TOO_LARGE. False: no request was made.
+/* Takes as many operations from the front of the session's queue as fit one datagram into a new
+ * request in the outbox, numbered by the session's next sequence. Operations that can fit none end
+ * with GODWIT_TOO_LARGE. False: no request was made.
  */
 bool client_request_build(struct godwit *client, struct client_session *session);
 
@@ -57,12 +59,15 @@ void client_request_flush(struct godwit *client);
 /* Puts a request from the flight or the waiting list back into the outbox. */
 void client_request_send_again(struct godwit *client, struct client_request *request);
 
-/* Judges the reply of 'op_count' operations in 'body'. False: malformed, nothing changed. Else 'request' may be gone. */
+/* Judges the reply of 'op_count' operations in 'body'. False: malformed, nothing changed. Else
+ * 'request' may be gone.
+ */
 bool client_request_resolve(struct godwit *client, struct client_request *request, uint8_t op_count,
 			    const uint8_t *body, size_t body_size);
 
-/* The server forgot the request's session. 'is_refused': it said so of this request. What was certainly not executed is routed anew; other
- * writes are left as an orphan, or are completed with GODWIT_UNKNOWN when no answer can come.
+/* The server forgot the request's session. 'is_refused': it said so of this request. What was
+ * certainly not executed is routed anew; other writes are left as an orphan, or are completed with
+ * GODWIT_UNKNOWN when no answer can come.
  */
 void client_request_orphan(struct godwit *client, struct client_request *request, bool is_refused);
 

@@ -299,7 +299,7 @@ static struct client_request *find_request(const struct client_session *session,
 	return request;
 }
 
-/* The server forgot the session, as its answer to 'refused' tells; NULL: to a question for the map. */
+/* The server forgot the session, as it answered to 'refused'; NULL: to a question for the map. */
 static void lose_session(struct godwit *client, struct client_session *session,
 			 struct client_request *refused)
 {

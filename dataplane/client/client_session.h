@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* One server port as the client talks to it: its handshake, the operations queued for it, the datagrams in flight. */
+/* One server port as the client talks to it: its handshake, the operations queued for it, the
+ * datagrams in flight.
+ */
 #ifndef DATAPLANE_CLIENT_CLIENT_SESSION_H
 #define DATAPLANE_CLIENT_CLIENT_SESSION_H
 
@@ -14,18 +16,22 @@
 struct godwit;
 struct client_request;
 
-/* Sequences in flight never span more than this, so that the oldest is always inside the server's replay window. */
+/* Sequences in flight never span more than this, so that the oldest is always inside the server's
+ * replay window.
+ */
 #define CLIENT_SPAN_MAX 512u
 
 TAILQ_HEAD(client_request_list, client_request);
 TAILQ_HEAD(client_session_list, client_session);
 
-/*           start                 challenge               granted
- *   IDLE ----------> GREETING ---------------> PROVING ------------> OPEN
- *    ^                  | nobody needs it          | challenge too old    |
- *    +------------------+                          +---> GREETING         | NEED_HELLO, sequences used up
- *    +-------------------------------------------------------------------+
+/* clang-format off */
+/*          start              challenge             granted
+ *   IDLE ----------> GREETING ----------> PROVING -----------> OPEN
+ *    ^                |    ^                |                   |
+ *    +-- not needed --+    +-- unanswered --+                   |
+ *    +---------- NEED_HELLO, or all sequences used -------------+
  */
+/* clang-format on */
 enum client_session_state {
 	CLIENT_SESSION_IDLE,
 	CLIENT_SESSION_GREETING, /* HELLO sent */
@@ -69,11 +75,12 @@ struct client_session {
 	struct client_request_list waiting; /* the server asked to wait; the one due first first */
 	struct client_request_list orphans; /* writes of a session the server forgot; likewise */
 	uint32_t losses_in_row;             /* time-outs since the last answer */
-	uint32_t
-		value_size_mean; /* of values read lately, to guess how many replies fit a datagram */
+	uint32_t value_size_mean; /* of values read lately: how many replies may fit a datagram */
 };
 
-/* The session with the port at 'address', made if it is new. NULL without memory. It lives as long as the client. */
+/* The session with the port at 'address', made if it is new. NULL without memory. It lives as long
+ * as the client.
+ */
 struct client_session *client_session_find(struct godwit *client, struct client_address address);
 /* The same, but NULL if it is new. */
 struct client_session *client_session_lookup(const struct godwit *client,
@@ -98,12 +105,14 @@ void client_session_release(struct client_session *session, struct client_reques
 uint64_t client_session_patience_us(const struct godwit *client,
 				    const struct client_session *session);
 
-/* Makes requests of what is queued and puts them into the outbox, as far as the flight limits allow. 'only_full': leaves operations
- * that would not fill a datagram.
+/* Makes requests of what is queued and puts them into the outbox, as far as the flight limits
+ * allow. 'only_full': leaves operations that would not fill a datagram.
  */
 void client_session_fill(struct godwit *client, struct client_session *session, bool only_full);
 
-/* Takes in a HELLO_REPLY or a REPLY from the session's address; false when it is not the answer to anything asked. */
+/* Takes in a HELLO_REPLY or a REPLY from the session's address; false when it is not the answer to
+ * anything asked.
+ */
 bool client_session_on_hello_reply(struct godwit *client, struct client_session *session,
 				   const struct wire_header *header, const uint8_t *body,
 				   size_t body_size);
@@ -111,7 +120,9 @@ bool client_session_on_reply(struct godwit *client, struct client_session *sessi
 			     const struct wire_header *header, const uint8_t *body,
 			     size_t body_size);
 
-/* Does what is due: handshakes, repetitions. Removes the session from the active list when nothing is left to do. */
+/* Does what is due: handshakes, repetitions. Removes the session from the active list when nothing
+ * is left to do.
+ */
 void client_session_tick(struct godwit *client, struct client_session *session);
 /* When client_session_tick is to be called next, CLIENT_FOREVER if never. */
 uint64_t client_session_due_us(const struct godwit *client, const struct client_session *session);

@@ -7,7 +7,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-/* Fragments are of no use, a Godwit node drops them: an over-long datagram is to be refused here. */
+/* Fragments are of no use, a Godwit node drops them: the kernel shall refuse too long datagrams. */
 static int configure(int fd, const struct client_address *local, uint32_t buffer_bytes)
 {
 	int bytes = buffer_bytes > INT32_MAX ? INT32_MAX : (int)buffer_bytes;

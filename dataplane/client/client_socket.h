@@ -25,20 +25,22 @@ struct client_datagram {
 	size_t size;
 };
 
-/* 'local' is the address to send from, port 0 = the kernel's choice, NULL = all of it is. GODWIT_OK, GODWIT_SYSTEM_ERROR
- * (errno), GODWIT_NO_MEMORY.
+/* 'local' is the address to send from, port 0 = the kernel's choice, NULL = all of it is.
+ * GODWIT_OK, GODWIT_SYSTEM_ERROR (errno), GODWIT_NO_MEMORY.
  */
 enum godwit_status client_socket_open(struct client_socket *socket,
 				      const struct client_address *local, uint32_t buffer_bytes);
 /* Accepts one that could not be opened. */
 void client_socket_close(struct client_socket *socket);
 
-/* Sends up to CLIENT_SOCKET_BURST datagrams; returns how many the kernel took. When that is none: -errno of the first. */
+/* Sends up to CLIENT_SOCKET_BURST datagrams; returns how many the kernel took. When that is none:
+ * -errno of the first.
+ */
 int client_socket_send(struct client_socket *socket, const struct client_datagram *datagrams,
 		       size_t count);
 
-/* Receives up to CLIENT_SOCKET_BURST datagrams without waiting; returns how many. Their bytes live until the next call. A datagram that was
- * longer than CLIENT_DATAGRAM_SIZE_MAX has size 0.
+/* Receives up to CLIENT_SOCKET_BURST datagrams without waiting; returns how many. Their bytes live
+ * until the next call. A datagram that was longer than CLIENT_DATAGRAM_SIZE_MAX has size 0.
  */
 size_t client_socket_receive(struct client_socket *socket, struct client_datagram *datagrams);
 

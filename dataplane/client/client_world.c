@@ -20,7 +20,9 @@ static uint64_t os_random(void *context)
 {
 	uint64_t number = 0;
 
-	/* getrandom cannot fail for 8 bytes once the kernel is up; before that a weak nonce still only names a handshake. */
+	/* getrandom cannot fail for 8 bytes once the kernel is up; before that a weak nonce still
+	 * only names a handshake.
+	 */
 	if (getrandom(&number, sizeof(number), 0) != sizeof(number))
 		number = os_now_us(context);
 	return number;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* The clock, the randomness and the waiting of a client as functions, so that a test can be all three. */
+/* The clock, the randomness and the waiting of a client: functions, so that a test can be them. */
 #ifndef DATAPLANE_CLIENT_CLIENT_WORLD_H
 #define DATAPLANE_CLIENT_CLIENT_WORLD_H
 
@@ -13,7 +13,9 @@ struct client_world {
 	uint64_t (*now_us)(void *context);
 	/* An unguessable number. */
 	uint64_t (*random)(void *context);
-	/* Returns when 'fd' is readable, or after 'timeout_us' (CLIENT_FOREVER = never); may return earlier. */
+	/* Returns when 'fd' is readable, or after 'timeout_us' (CLIENT_FOREVER = never); may return
+	 * earlier.
+	 */
 	void (*wait)(void *context, int fd, uint64_t timeout_us);
 };
 

@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* A cluster of Godwit nodes in the test's own thread: real UDP sockets on loopback, a clock of its own, and faults on order. */
+/* A cluster of Godwit nodes in the test's own thread: real UDP sockets on loopback, a clock of its
+ * own, and faults on order.
+ */
 #ifndef TESTS_UNIT_CLIENT_FAKE_SERVER_H
 #define TESTS_UNIT_CLIENT_FAKE_SERVER_H
 
@@ -10,8 +12,8 @@
 #include "dataplane/client/client.h"
 #include "dataplane/wire_codec.h"
 
-/* Time passes only while the client waits and no datagram is under way: fake_server is the client's world. So a test runs the same way on a
- * machine of any speed.
+/* Time passes only while the client waits and no datagram is under way: fake_server is the client's
+ * world. So a test runs the same way on a machine of any speed.
  */
 
 #define FAKE_NODE_MAX 3u
@@ -108,7 +110,9 @@ struct fake_server {
 	uint16_t client_port;
 };
 
-/* 'node_count' nodes of 'worker_count' workers that own the 'partition_count' partitions in turn. Aborts when it cannot be made. */
+/* 'node_count' nodes of 'worker_count' workers that own the 'partition_count' partitions in turn.
+ * Aborts when it cannot be made.
+ */
 struct fake_server *fake_server_create(uint32_t node_count, uint32_t worker_count,
 				       uint32_t partition_count);
 /* Closes the client, too. */
@@ -124,7 +128,9 @@ void fake_server_forget(struct fake_server *fake, bool is_restart);
 void fake_server_send(struct fake_server *fake, struct fake_port *port, const uint8_t *bytes,
 		      size_t size);
 
-/* Answers a request with the same 'status' and 'value' for each of its operations, remembers nothing. */
+/* Answers a request with the same 'status' and 'value' for each of its operations, remembers
+ * nothing.
+ */
 void fake_server_refuse(struct fake_server *fake, struct fake_port *port,
 			const struct wire_header *header, const uint8_t *bytes, size_t size,
 			uint8_t status, const uint8_t *value, uint32_t value_size);
@@ -142,7 +148,7 @@ void fake_server_settle(struct fake_server *fake);
 /* The item, NULL if absent. */
 struct fake_item *fake_server_find(struct fake_server *fake, const void *key, size_t key_size);
 
-/* A key "kN..." that is in 'partition', the 'n'-th such. Writes at most 16 bytes; returns its size. */
+/* The 'n'-th key "kN" that is in 'partition'. Writes at most 16 bytes; returns its size. */
 size_t fake_server_key_in(const struct fake_server *fake, uint32_t partition, uint32_t n,
 			  char *key);
 

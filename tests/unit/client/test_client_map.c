@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* The partition map: every operation at the port that serves its key, also while the map changes. */
+/* The partition map: each operation goes where its key is served, also while the map changes. */
 #include <stdio.h>
 
 #include "tests/unit/client/fake_server.h"
@@ -92,7 +92,9 @@ static void move_all_to(struct fake_server *fake, uint16_t node)
 	fake->map_version++;
 }
 
-/* The old owner names the new one; its reply's map version makes the client fetch the map and go direct. */
+/* The old owner names the new one; its reply's map version makes the client fetch the map and go
+ * direct.
+ */
 static void a_moved_partition_is_followed(void)
 {
 	struct fake_server *fake = open_cluster(2, 1, 8);
@@ -130,7 +132,9 @@ static void writes_follow_too_and_are_executed_once(void)
 	fake_server_destroy(fake);
 }
 
-/* Loses the reply to the first transmission, whose execution is then in doubt when the partition has moved meanwhile. */
+/* Loses the reply to the first transmission, whose execution is then in doubt when the partition
+ * has moved meanwhile.
+ */
 static bool swallow_then_move(struct fake_server *fake, struct fake_port *port,
 			      const struct wire_header *header, const uint8_t *bytes, size_t size)
 {
@@ -215,7 +219,9 @@ static void reads_leave_a_dead_node_for_its_heir(void)
 	fake_server_destroy(fake);
 }
 
-/* A worker whose port is never reached: what waits for its session goes to whoever the new map names. */
+/* A worker whose port is never reached: what waits for its session goes to whoever the new map
+ * names.
+ */
 static void what_waits_for_a_dead_node_is_routed_anew(void)
 {
 	struct fake_server *fake = fake_server_create(2, 1, 8);

@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* Datagrams of operations: how few there are, how losses are made good, and which verdicts are honest. */
+/* Datagrams of operations: how few there are, how losses are made good, and which verdicts are
+ * honest.
+ */
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -224,7 +226,9 @@ static void submit_sets(struct fake_server *fake, uint32_t count, uint32_t *coun
 	godwit_flush(fake->client);
 }
 
-/* A node remembers so many bytes of long replies only: as many are in flight. Of short ones it remembers all. */
+/* A node remembers so many bytes of long replies only: as many are in flight. Of short ones it
+ * remembers all.
+ */
 static void replies_in_flight_stay_inside_the_servers_memory(void)
 {
 	struct fake_server *fake = open_with(NULL);
@@ -370,7 +374,9 @@ static bool be_unavailable(struct fake_server *fake, struct fake_port *port,
 	return true;
 }
 
-/* "Not available" to a repetition says nothing of the first transmission, which may have been executed. */
+/* "Not available" to a repetition says nothing of the first transmission, which may have been
+ * executed.
+ */
 static void an_unavailable_partition_is_told_when_it_is_certain(void)
 {
 	struct fake_server *fake = open_with(NULL);
@@ -385,7 +391,7 @@ static void an_unavailable_partition_is_told_when_it_is_certain(void)
 
 /* ---- malformed and forged replies ---- */
 
-/* Every reply is sent cut at every length, with every header field changed, and only then as it is. */
+/* The reply is sent cut at every length, with every header field changed, and then as it is. */
 static bool send_spoiled_replies(struct fake_server *fake, struct fake_port *port,
 				 const struct wire_header *header, const uint8_t *bytes,
 				 size_t size)

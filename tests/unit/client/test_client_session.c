@@ -73,7 +73,7 @@ static void a_silent_server_is_no_server(void)
 	CU_ASSERT_EQUAL(fake_server_open(fake, NULL), GODWIT_NO_SERVER);
 	CU_ASSERT_PTR_NULL(fake->client);
 	CU_ASSERT_EQUAL(fake->now_us - begin_us, 3000000);
-	/* Each attempt waits twice as long as the one before, up to 8 times the interval of 20 ms. */
+	/* Each attempt waits twice as long as the one before, up to 8 times 20 ms. */
 	CU_ASSERT(fake->received <= 22);
 	fake_server_destroy(fake);
 }
@@ -199,7 +199,9 @@ static void a_forgotten_session_is_opened_anew(void)
 	fake_server_forget(fake, false);
 	CU_ASSERT_EQUAL(godwit_get(fake->client, "a", 1, NULL), GODWIT_OK);
 	fake_server_forget(fake, false);
-	/* Sent once and refused by NEED_HELLO: surely not executed, so it is sent again in the new session. */
+	/* Sent once and refused by NEED_HELLO: surely not executed, so it is sent again in the new
+	 * session.
+	 */
 	CU_ASSERT_EQUAL(godwit_append(fake->client, "a", 1, "2", 1, NULL), GODWIT_OK);
 	CU_ASSERT_EQUAL(fake_server_find(fake, "a", 1)->value_size, 2);
 	CU_ASSERT_EQUAL(fake->client->stats.sessions_lost, 2);
@@ -238,7 +240,9 @@ static void a_write_repeated_into_a_forgotten_session_is_unknown(void)
 	fake_server_destroy(fake);
 }
 
-/* Loses the session when the second of two requests arrives; the first one was executed, and its reply lost. */
+/* Loses the session when the second of two requests arrives; the first one was executed, and its
+ * reply lost.
+ */
 static void writes_in_flight_when_the_session_is_lost_are_unknown(void)
 {
 	struct fake_server *fake = open_one();
