@@ -36,7 +36,7 @@ enum bus_kind { KIND_DATAGRAM = 1, KIND_STREAM = 2 };
 #define STREAM_COUNTER_BIT (UINT64_C(1) << 63)
 
 /* What is authenticated besides the text: the header, the cluster's name, and a stream's binding and position. */
-#define ASSOCIATED_SIZE_MAX \
+#define ASSOCIATED_SIZE_MAX                                                                        \
 	(BUS_HEADER_SIZE + BUS_CLUSTER_NAME_SIZE + 2 * BUS_SESSION_SIZE + 1 + sizeof(uint64_t))
 
 struct associated {
@@ -62,13 +62,16 @@ static const struct {
 	const char *advice;
 } results[BUS_RESULT_COUNT] = {
 	[BUS_OK] = { "ok", "accepted" },
-	[BUS_TRUNCATED] = { "truncated", "not a message of the cluster bus; check who sends to this port" },
-	[BUS_WRONG_VERSION] = { "wrong_version",
-				"the sender speaks another version of the bus protocol; upgrade the older node" },
-	[BUS_WRONG_CLUSTER] = { "wrong_cluster",
-				"the sender belongs to a cluster of another name; check cluster.name" },
-	[BUS_WRONG_KEY] = { "wrong_key", "the sender uses another cluster key; give both nodes the same key file" },
-	[BUS_FORGED] = { "forged", "altered on the way, or made up; check who can reach the control network" },
+	[BUS_TRUNCATED] = { "truncated",
+			    "not a message of the cluster bus; check who sends to this port" },
+	[BUS_WRONG_VERSION] = { "wrong_version", "the sender speaks another version of the bus "
+						 "protocol; upgrade the older node" },
+	[BUS_WRONG_CLUSTER] = { "wrong_cluster", "the sender belongs to a cluster of another name; "
+						 "check cluster.name" },
+	[BUS_WRONG_KEY] = { "wrong_key", "the sender uses another cluster key; give both nodes the "
+					 "same key file" },
+	[BUS_FORGED] = { "forged", "altered on the way, or made up; check who can reach the "
+				   "control network" },
 	[BUS_REPLAYED] = { "replayed", "seen before, or very late; harmless now and then" },
 };
 
@@ -349,8 +352,8 @@ enum bus_result bus_open(struct bus_crypto *crypto, const uint8_t *sealed, size_
 
 	if (result == BUS_OK)
 		result = open_text(crypto, NULL, sealed, sealed_size - BUS_OVERHEAD, plain);
-	if (result == BUS_OK && !bus_window_accept(&crypto->window, sealed + AT_SESSION,
-						      get_u64(sealed + AT_COUNTER)))
+	if (result == BUS_OK &&
+	    !bus_window_accept(&crypto->window, sealed + AT_SESSION, get_u64(sealed + AT_COUNTER)))
 		result = BUS_REPLAYED;
 	if (result == BUS_OK)
 		*plain_size = sealed_size - BUS_OVERHEAD;

@@ -52,8 +52,9 @@ enum bus_result {
 	BUS_RESULT_COUNT,
 };
 
-const char *bus_result_name(enum bus_result result);   /* "wrong_key": for counters */
-const char *bus_result_advice(enum bus_result result); /* one sentence for the operator: what it means, what to do */
+const char *bus_result_name(enum bus_result result); /* "wrong_key": for counters */
+const char *bus_result_advice(
+	enum bus_result result); /* one sentence for the operator: what it means, what to do */
 
 struct bus_key {
 	uint8_t bytes[BUS_KEY_SIZE];

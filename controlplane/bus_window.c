@@ -80,7 +80,7 @@ static void advance(struct bus_sender *sender, uint64_t counter)
 }
 
 bool bus_window_accept(struct bus_window *window, const uint8_t session[BUS_SESSION_SIZE],
-			  uint64_t counter)
+		       uint64_t counter)
 {
 	struct bus_sender *sender = find(window, session);
 	uint64_t bit = UINT64_C(1) << (counter % 64);

@@ -12,8 +12,8 @@
 struct bus_sender {
 	uint8_t session[BUS_SESSION_SIZE];
 	uint64_t counter_max;
-	uint64_t used_at; /* of the table's own clock: one tick a message */
-	uint32_t next;    /* in its bucket, BUS_WINDOW_NONE = last */
+	uint64_t used_at;                    /* of the table's own clock: one tick a message */
+	uint32_t next;                       /* in its bucket, BUS_WINDOW_NONE = last */
 	uint64_t seen[BUS_WINDOW_SIZE / 64]; /* bit counter % BUS_WINDOW_SIZE */
 };
 
@@ -34,6 +34,6 @@ void bus_window_init(struct bus_window *window);
  * that are proven authentic.
  */
 bool bus_window_accept(struct bus_window *window, const uint8_t session[BUS_SESSION_SIZE],
-			  uint64_t counter);
+		       uint64_t counter);
 
 #endif

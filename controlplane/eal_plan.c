@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "controlplane/eal.h"
+#include "dataplane/port.h"
 
 /* "1023," for each second CPU, and "64@1023," for each worker */
 #define CPU_LIST_SIZE (5u * MACHINE_CPU_MAX / 2)
@@ -14,11 +15,14 @@
 /* Threads of a node that are no workers: control and housekeeping. */
 #define OTHER_THREADS 2u
 
-/* DPDK's own memory: packet buffers, rings and what the libraries need. Without huge pages it is
- * address space until it is used.
- */
-#define DPDK_MIB_BASE 128u
-#define DPDK_MIB_PER_WORKER 64u
+/* What DPDK allocates beside packet buffers: rings, mailboxes, devices, the EAL itself. */
+#define DPDK_MIB_BASE 64u
+#define DPDK_MIB_PER_WORKER 16u
+
+/* Packet buffers of one worker: those in both rings of its queue, and those it holds. */
+#define BUFFERS_HELD_MAX 2048u
+#define BUFFER_OVERHEAD_MAX 768u /* bytes: headers of the buffer, headroom, link layer */
+#define BUFFER_DATA_MIN 2048u
 
 /* One plan being made. */
 struct planning {
@@ -49,9 +53,25 @@ __attribute__((format(printf, 2, 3))) static void add(struct eal_plan *plan, con
 	plan->argv[plan->argc++] = at;
 }
 
+/* The largest MTU the port may turn out to have; that of an existing interface is known later. */
+static uint32_t mtu_max(const struct options *options)
+{
+	if (options->data_mtu)
+		return options->data_mtu;
+	return options->port_kind == PORT_AF_PACKET || options->port_kind == PORT_AF_XDP
+		       ? PORT_MTU_MAX
+		       : RTE_ETHER_MTU;
+}
+
+/* Memory for DPDK. Without huge pages it is address space until it is used, so it may be generous. */
 static uint64_t dpdk_bytes(const struct options *options)
 {
-	return (DPDK_MIB_BASE + (uint64_t)DPDK_MIB_PER_WORKER * options->data_workers) * MIB;
+	uint64_t ring = options->port_ring_size ? options->port_ring_size : PORT_RING_SIZE_DEFAULT;
+	uint64_t data = mtu_max(options) > BUFFER_DATA_MIN ? mtu_max(options) : BUFFER_DATA_MIN;
+	uint64_t buffers = (2 * ring + BUFFERS_HELD_MAX) * (data + BUFFER_OVERHEAD_MAX);
+
+	return DPDK_MIB_BASE * MIB + options->data_workers * (DPDK_MIB_PER_WORKER * MIB +
+							      (buffers + MIB - 1) / MIB * MIB);
 }
 
 static void plan_idle(struct planning *p)

@@ -55,8 +55,8 @@ static int create_parts(struct gossip *gossip, const struct gossip_options *opti
 			const struct node *self, uint64_t now_ms)
 {
 	uint32_t member_max = options->membership.node_count_max;
-	uint32_t partition_max = options->partition_count_max ? options->partition_count_max
-							      : PARTITION_COUNT_MAX;
+	uint32_t partition_max =
+		options->partition_count_max ? options->partition_count_max : PARTITION_COUNT_MAX;
 	int error = membership_create(&gossip->membership, &options->membership, self, now_ms);
 
 	if (error == 0)
@@ -82,8 +82,7 @@ int gossip_create(struct gossip **gossip, const struct gossip_options *options,
 	new->spread_at_ms = NEVER;
 	new->join_at_ms = NEVER;
 	/* Spread over the interval, so that nodes started together do not exchange together. */
-	new->push_pull_at_ms =
-		now_ms + 1 + options->membership.seed % new->push_pull_interval_ms;
+	new->push_pull_at_ms = now_ms + 1 + options->membership.seed % new->push_pull_interval_ms;
 	new->reconnect_at_ms = now_ms + GOSSIP_RECONNECT_INTERVAL_MS;
 	error = create_parts(new, options, self, now_ms);
 	if (error) {
@@ -147,8 +146,8 @@ static struct gossip_slice self_slice(struct gossip *gossip)
 	const struct node *self = membership_self(gossip->membership);
 
 	if (gossip->self_record_size == 0 || node_compare_age(self, &gossip->encoded_self) != 0) {
-		int size = node_record_encode(self, gossip->self_record,
-					      sizeof(gossip->self_record));
+		int size =
+			node_record_encode(self, gossip->self_record, sizeof(gossip->self_record));
 
 		assert(size > 0); /* NODE_RECORD_SIZE_MAX holds any record */
 		gossip->self_record_size = (uint32_t)size;
@@ -171,9 +170,9 @@ static struct gossip_slice record_slice(struct gossip *gossip, uint32_t index)
 
 static bool has_claim(const struct member *member)
 {
-	return member && (member_state(member) == MEMBER_SUSPECT ||
-			  member_state(member) == MEMBER_DEAD ||
-			  member_state(member) == MEMBER_REMOVED);
+	return member &&
+	       (member_state(member) == MEMBER_SUSPECT || member_state(member) == MEMBER_DEAD ||
+		member_state(member) == MEMBER_REMOVED);
 }
 
 /* ---- packets out ---- */
@@ -622,9 +621,8 @@ static void spread(struct gossip *gossip, uint64_t now_ms)
 		send_packet(gossip, &packet, &receivers[i]->node.control, receivers[i]->node.id);
 	}
 	/* News for nobody wait until there is a member: its record wakes the spreading. */
-	gossip->spread_at_ms = count > 0 && gossip->queue.count > 0
-				       ? now_ms + GOSSIP_SPREAD_INTERVAL_MS
-				       : NEVER;
+	gossip->spread_at_ms =
+		count > 0 && gossip->queue.count > 0 ? now_ms + GOSSIP_SPREAD_INTERVAL_MS : NEVER;
 }
 
 static void exchange(struct gossip *gossip, bool is_dead)

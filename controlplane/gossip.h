@@ -14,23 +14,25 @@
 /* Gossip (UDP) and sync (TCP) of the control network. */
 #define GOSSIP_PORT_DEFAULT 7800u
 
-#define GOSSIP_SPREAD_INTERVAL_MS 200u /* between packets that carry nothing but news, while there are any */
-#define GOSSIP_SPREAD_GAP_MS 20u       /* the least pause before this node's own news go out */
+#define GOSSIP_SPREAD_INTERVAL_MS                                                                  \
+	200u /* between packets that carry nothing but news, while there are any */
+#define GOSSIP_SPREAD_GAP_MS 20u /* the least pause before this node's own news go out */
 #define GOSSIP_SPREAD_FANOUT 3u
 #define GOSSIP_PUSH_PULL_INTERVAL_MS 30000u
 #define GOSSIP_RECONNECT_INTERVAL_MS 10000u /* between attempts to reach a member thought dead */
-#define GOSSIP_MAP_PULL_INTERVAL_MS 2000u   /* between pulls of a map that differs though no news are under way */
-#define GOSSIP_JOIN_RETRY_MS 1000u          /* doubled up to GOSSIP_JOIN_RETRY_MAX_MS */
+#define GOSSIP_MAP_PULL_INTERVAL_MS                                                                \
+	2000u /* between pulls of a map that differs though no news are under way */
+#define GOSSIP_JOIN_RETRY_MS 1000u /* doubled up to GOSSIP_JOIN_RETRY_MAX_MS */
 #define GOSSIP_JOIN_RETRY_MAX_MS 8000u
 #define GOSSIP_SEED_COUNT_MAX 16u
 #define GOSSIP_SEND_COUNT_MAX 12u /* packets of one step */
 
 enum gossip_event_kind {
-	GOSSIP_TIMER,       /* the deadline has passed */
-	GOSSIP_PACKET,      /* from, bytes, size: a datagram, opened */
-	GOSSIP_STATE,       /* bytes, size: a whole state that came over TCP */
-	GOSSIP_BOOTSTRAP,   /* partition_count: this node founds a cluster and owns all partitions */
-	GOSSIP_JOIN,        /* seeds, seed_count: addresses of members; goes on until one answers */
+	GOSSIP_TIMER,     /* the deadline has passed */
+	GOSSIP_PACKET,    /* from, bytes, size: a datagram, opened */
+	GOSSIP_STATE,     /* bytes, size: a whole state that came over TCP */
+	GOSSIP_BOOTSTRAP, /* partition_count: this node founds a cluster and owns all partitions */
+	GOSSIP_JOIN,      /* seeds, seed_count: addresses of members; goes on until one answers */
 	GOSSIP_UPDATE_SELF, /* node: what this node wants to say from now on */
 	GOSSIP_REMOVE,      /* id: the operator removes that member, which is dead or has left */
 	GOSSIP_STALLED,     /* is_stalled: whether a worker core of this node stands still */
@@ -50,16 +52,16 @@ struct gossip_event {
 };
 
 enum gossip_action_kind {
-	GOSSIP_SEND,             /* to, bytes, size: a datagram, to be sealed */
-	GOSSIP_PUSH_PULL,        /* to, scope: connect, send gossip_state() as a request, feed the answer in as GOSSIP_STATE */
-	GOSSIP_REPLY_STATE,      /* to, scope: answer the GOSSIP_STATE just fed in, on its connection */
-	GOSSIP_JOINED,           /* this node has become a member */
+	GOSSIP_SEND, /* to, bytes, size: a datagram, to be sealed */
+	GOSSIP_PUSH_PULL, /* to, scope: connect, send gossip_state() as a request, feed the answer in as GOSSIP_STATE */
+	GOSSIP_REPLY_STATE, /* to, scope: answer the GOSSIP_STATE just fed in, on its connection */
+	GOSSIP_JOINED,      /* this node has become a member */
 	GOSSIP_MEMBER_CHANGED,   /* id, before, after */
 	GOSSIP_MEMBER_RESTARTED, /* id: lives in a new generation; jobs with its old life are void */
-	GOSSIP_PEER_IMPORTS,     /* id, partition: a member announces that it imports a partition which this node owns */
-	GOSSIP_MAP_CHANGED,      /* owners changed */
-	GOSSIP_SELF_REMOVED,     /* the operator removed this node: stop serving */
-	GOSSIP_ID_CONFLICT,      /* another running node bears this node's name */
+	GOSSIP_PEER_IMPORTS, /* id, partition: a member announces that it imports a partition which this node owns */
+	GOSSIP_MAP_CHANGED,  /* owners changed */
+	GOSSIP_SELF_REMOVED, /* the operator removed this node: stop serving */
+	GOSSIP_ID_CONFLICT,  /* another running node bears this node's name */
 };
 
 struct gossip_action {
@@ -82,7 +84,7 @@ struct gossip_actions {
 struct gossip_counters {
 	uint64_t packets_in;
 	uint64_t packets_out;
-	uint64_t bytes_out;          /* plain bytes of datagrams; each takes BUS_OVERHEAD more on the wire */
+	uint64_t bytes_out; /* plain bytes of datagrams; each takes BUS_OVERHEAD more on the wire */
 	uint64_t states_in;
 	uint64_t states_out;
 	uint64_t state_bytes_out;
@@ -90,12 +92,13 @@ struct gossip_counters {
 	uint64_t refused_generation; /* of a life that is over */
 	uint64_t refused_removed;    /* of a removed node */
 	uint64_t map_count_mismatch; /* a state with another number of partitions */
-	uint64_t imports_dropped;    /* announcements beyond the room for actions; PREPARE comes anyway */
+	uint64_t
+		imports_dropped; /* announcements beyond the room for actions; PREPARE comes anyway */
 };
 
 struct gossip_options {
 	struct membership_options membership;
-	uint32_t partition_count_max; /* 0 = PARTITION_COUNT_MAX; bounds memory */
+	uint32_t partition_count_max;   /* 0 = PARTITION_COUNT_MAX; bounds memory */
 	uint32_t push_pull_interval_ms; /* 0 = GOSSIP_PUSH_PULL_INTERVAL_MS */
 };
 

@@ -31,7 +31,8 @@
 /* Of all fields that are no updates. */
 #define GOSSIP_HEADER_SIZE_MAX 80u
 
-static_assert(GOSSIP_HEADER_SIZE_MAX + GOSSIP_RECORD_OVERHEAD + NODE_RECORD_SIZE_MAX <= GOSSIP_PACKET_SIZE_MAX,
+static_assert(GOSSIP_HEADER_SIZE_MAX + GOSSIP_RECORD_OVERHEAD + NODE_RECORD_SIZE_MAX <=
+		      GOSSIP_PACKET_SIZE_MAX,
 	      "the largest record fits a packet");
 
 enum gossip_packet_kind {
@@ -90,8 +91,9 @@ struct gossip_state {
 	uint32_t claim_count;
 	struct gossip_slice *records;
 	struct membership_claim *claims;
-	uint32_t partition_count;      /* 0: no map */
-	struct partition_owner *owners; /* partition_count of them; epoch 0 where nobody is known to own */
+	uint32_t partition_count; /* 0: no map */
+	struct partition_owner
+		*owners; /* partition_count of them; epoch 0 where nobody is known to own */
 	void *memory;
 };
 

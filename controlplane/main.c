@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* godwitd: what a node is made of, in start order; the same list reversed stops it. */
 #include <arpa/inet.h>
+#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -58,13 +59,25 @@ static void stop_loop(struct daemon *daemon)
 	control_loop_destroy(daemon->loop);
 }
 
-static int start_dpdk(struct daemon *daemon, char *error)
+/* The index grows with the items, so it cannot be told now; about a third of them is usual. */
+static void log_memory(const struct daemon *daemon)
 {
+	uint64_t items = daemon->options.storage_memory;
+	uint64_t total = daemon->machine.memory_bytes;
+
 	if (!daemon->plan.huge_pages && daemon->options.storage_huge_pages == OPTION_SWITCH_AUTO)
 		log_info(&daemon->log, "memory", "plain pages: too few huge ones are free",
-			 "needed=%llu free=%llu",
-			 (unsigned long long)daemon->plan.huge_pages_needed,
-			 (unsigned long long)daemon->machine.huge_pages_free);
+			 "needed=%" PRIu64 " free=%" PRIu64, daemon->plan.huge_pages_needed,
+			 daemon->machine.huge_pages_free);
+	if (total && items / 3 * 4 > total)
+		log_warning(&daemon->log, "memory",
+			    "items may leave no room for their index: lower storage.memory",
+			    "items_mib=%" PRIu64 " machine_mib=%" PRIu64, items >> 20, total >> 20);
+}
+
+static int start_dpdk(struct daemon *daemon, char *error)
+{
+	log_memory(daemon);
 	return eal_start(&daemon->eal_log, &daemon->plan, &daemon->log, error, ERROR_SIZE);
 }
 
@@ -198,12 +211,12 @@ static void log_ready(const struct daemon *daemon)
 	inet_ntop(AF_INET, &address, text, sizeof(text));
 	log_info(&daemon->log, "node", "ready",
 		 "name=%s version=%s address=%s udp_port=%u workers=%u device=%s idle=%s "
-		 "memory_mib=%llu huge_pages=%s admin_port=%u",
+		 "memory_mib=%" PRIu64 " huge_pages=%s admin_port=%u",
 		 daemon->options.node_name, GODWIT_VERSION, text, daemon->options.data_udp_port,
 		 daemon->options.data_workers, daemon->options.port_device,
 		 daemon->plan.idle == IDLE_SPIN ? "spin" : "adaptive",
-		 (unsigned long long)(daemon->options.storage_memory >> 20),
-		 daemon->plan.huge_pages ? "yes" : "no", daemon->options.admin_listen.port);
+		 daemon->options.storage_memory >> 20, daemon->plan.huge_pages ? "yes" : "no",
+		 daemon->options.admin_listen.port);
 }
 
 static enum exit_code run(struct daemon *daemon)

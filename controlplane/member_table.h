@@ -16,10 +16,10 @@ struct member_table_key {
 /* Thread safety: none; part of struct membership. */
 struct member_table {
 	uint32_t capacity;
-	uint32_t end;                   /* all indices in use are below */
+	uint32_t end; /* all indices in use are below */
 	uint32_t count;
-	struct member **slots;          /* by index; NULL = free */
-	struct member_table_key *keys;  /* 'count' of them, ascending by id */
+	struct member **slots;                 /* by index; NULL = free */
+	struct member_table_key *keys;         /* 'count' of them, ascending by id */
 	uint32_t state_counts[MEMBER_UNKNOWN]; /* members in each state */
 };
 

@@ -20,10 +20,10 @@ struct membership {
 	struct prober prober;
 	struct prng prng;
 	struct membership_counters counters;
-	bool is_joined;           /* this node has heard what others knew of its earlier lives */
+	bool is_joined; /* this node has heard what others knew of its earlier lives */
 	bool is_stalled;
 	bool is_removed;
-	bool must_refute;         /* a claim came while stalled */
+	bool must_refute; /* a claim came while stalled */
 	uint64_t refute_incarnation;
 	uint64_t sweep_at_ms;
 	uint64_t majority_lost_ms;
@@ -152,8 +152,7 @@ static bool is_forgettable(const struct member *member, uint64_t now_ms)
 	uint64_t age_ms = now_ms - member->since_ms;
 
 	return (member_state(member) == MEMBER_LEFT && age_ms > MEMBERSHIP_LEFT_RETENTION_MS) ||
-	       (member_state(member) == MEMBER_REMOVED &&
-		age_ms > MEMBERSHIP_REMOVED_RETENTION_MS);
+	       (member_state(member) == MEMBER_REMOVED && age_ms > MEMBERSHIP_REMOVED_RETENTION_MS);
 }
 
 /* Forgets one member whose time is over; comes back at once while there are more. */
@@ -459,8 +458,7 @@ static void record_of_stranger(struct membership *membership, uint64_t now_ms,
 			       const struct membership_event *event,
 			       struct membership_actions *actions)
 {
-	enum member_state state =
-		event->node->state == NODE_LEFT ? MEMBER_LEFT : MEMBER_ALIVE;
+	enum member_state state = event->node->state == NODE_LEFT ? MEMBER_LEFT : MEMBER_ALIVE;
 	struct member *member;
 	uint32_t index;
 
@@ -500,8 +498,8 @@ static void record_of_member(struct membership *membership, uint64_t now_ms, uin
 	const struct node *node = event->node;
 	struct node old = member->node;
 	bool is_tombstone = member_state(member) == MEMBER_REMOVED;
-	bool is_restarted = node->generation >
-			    (is_tombstone ? member->claim.generation : old.generation);
+	bool is_restarted =
+		node->generation > (is_tombstone ? member->claim.generation : old.generation);
 
 	if (is_tombstone && !is_restarted) {
 		membership->counters.refused_removed++;

@@ -62,8 +62,8 @@ struct node_load {
 struct node {
 	uint64_t id;               /* node_id_of_name(name); never 0 */
 	char name[NODE_NAME_SIZE]; /* unique in the cluster, chosen by the operator */
-	uint64_t generation;       /* of this boot; a later boot of the same node has a greater one */
-	uint64_t incarnation;      /* raised by the node to refute a suspicion */
+	uint64_t generation;  /* of this boot; a later boot of the same node has a greater one */
+	uint64_t incarnation; /* raised by the node to refute a suspicion */
 	uint64_t record_version;
 	enum node_state state;
 	struct node_address control; /* gossip (UDP) and sync (TCP) */

@@ -2,6 +2,7 @@
 /* Samples of the data plane, compared with the ones before. */
 #include "controlplane/node_watch.h"
 
+#include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -85,8 +86,8 @@ static void judge_worker(struct node_watch *watch, uint32_t worker)
 	if (watch->last.heartbeats[worker] != watch->previous.heartbeats[worker]) {
 		if (watch->is_stalled[worker])
 			log_warning(watch->facts.log, "worker", "runs again",
-				    "worker=%u stalled_ms=%llu", worker,
-				    (unsigned long long)(now_ms - watch->beat_ms[worker]));
+				    "worker=%u stalled_ms=%" PRIu64, worker,
+				    now_ms - watch->beat_ms[worker]);
 		watch->is_stalled[worker] = false;
 		watch->beat_ms[worker] = now_ms;
 	} else if (!watch->is_stalled[worker] &&
@@ -94,8 +95,7 @@ static void judge_worker(struct node_watch *watch, uint32_t worker)
 		watch->is_stalled[worker] = true;
 		log_error(watch->facts.log, "worker",
 			  "stalled: it polls no more; see whether its CPU is taken, else restart",
-			  "worker=%u for_ms=%llu", worker,
-			  (unsigned long long)(now_ms - watch->beat_ms[worker]));
+			  "worker=%u for_ms=%" PRIu64, worker, now_ms - watch->beat_ms[worker]);
 	}
 }
 

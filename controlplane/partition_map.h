@@ -34,10 +34,10 @@ struct partition_map {
 };
 
 enum partition_merge {
-	PARTITION_MERGE_SAME,     /* known already */
-	PARTITION_MERGE_TAKEN,    /* news */
-	PARTITION_MERGE_OLDER,    /* the map knows better: tell the sender */
-	PARTITION_MERGE_INVALID,  /* no such partition or epoch, or no owner; nothing changed */
+	PARTITION_MERGE_SAME,    /* known already */
+	PARTITION_MERGE_TAKEN,   /* news */
+	PARTITION_MERGE_OLDER,   /* the map knows better: tell the sender */
+	PARTITION_MERGE_INVALID, /* no such partition or epoch, or no owner; nothing changed */
 };
 
 static inline bool partition_count_is_valid(uint32_t partition_count)

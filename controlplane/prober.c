@@ -32,8 +32,8 @@ int prober_init(struct prober *prober, struct member_table *table, struct prng *
 	prober->counters = counters;
 	prober->interval_ms = options->probe_interval_ms ? options->probe_interval_ms
 							 : MEMBERSHIP_PROBE_INTERVAL_MS;
-	prober->timeout_ms = options->probe_timeout_ms ? options->probe_timeout_ms
-						       : MEMBERSHIP_PROBE_TIMEOUT_MS;
+	prober->timeout_ms =
+		options->probe_timeout_ms ? options->probe_timeout_ms : MEMBERSHIP_PROBE_TIMEOUT_MS;
 	if (prober->timeout_ms >= prober->interval_ms)
 		return -EINVAL;
 	/* Nodes that started together do not probe together. */

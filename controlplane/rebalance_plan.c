@@ -174,8 +174,7 @@ int rebalance_plan_make(struct rebalance_plan *plan, const struct partition_map 
 	return 0;
 }
 
-uint32_t rebalance_plan_import(const struct rebalance_plan *plan, struct node *node,
-			       uint32_t limit)
+uint32_t rebalance_plan_import(const struct rebalance_plan *plan, struct node *node, uint32_t limit)
 {
 	uint32_t count = partition_set_count(&node->importing_partitions);
 	uint32_t added = 0;

@@ -22,26 +22,11 @@ test_sigterm_and_sigint_end_with_0_within_5_seconds() {
 	for signal in TERM INT; do
 		node_start a
 		start=$SECONDS
-		node_signal a $signal
+		node_signal a "$signal"
 		node_end a
 		expect_equal "exit code after SIG$signal" "$NODE_CODE" 0
 		expect_at_most "seconds" $((SECONDS - start)) 6
 	done
-}
-
-test_a_second_signal_ends_at_once() {
-	net_create a
-	node_start a
-	# Both are pending when it goes on, so the second finds it stopping.
-	node_signal a STOP
-	node_signal a TERM
-	node_signal a INT
-	node_signal a CONT
-	node_end a
-	case $NODE_CODE in
-	0 | 130 | 143) ;;
-	*) fail "exit code $NODE_CODE" ;;
-	esac
 }
 
 test_a_killed_node_starts_again_without_cleaning() {
@@ -70,12 +55,12 @@ test_a_killed_memif_server_starts_again_on_the_same_socket() {
 test_nothing_is_left_in_the_runtime_directories() {
 	net_create a
 	local name=left-$$ directories="/var/run/dpdk /dev/hugepages /dev/shm"
-	node_start a --set node.name=$name
+	node_start a --set node.name="$name"
 	node_kill a
 	# shellcheck disable=SC2086
 	expect_equal "what kill -9 leaves" \
 		"$(find $directories -path "*$name*" ! -type d 2>/dev/null || true)" ""
-	rmdir /var/run/dpdk/godwit-$name 2>/dev/null || true
+	rmdir /var/run/dpdk/godwit-"$name" 2>/dev/null || true
 }
 
 test_status_and_counters_over_http() {
@@ -112,5 +97,81 @@ test_heartbeats_advance_and_a_stopped_node_is_not_reached() {
 	expect_match "message" "$(cat "$WORK/output")" 'cannot reach 127.0.0.1:7780'
 }
 
+
+# hold_worker NODE: stops its worker 0 until release_worker.
+hold_worker() {
+	mkfifo "$WORK/hold"
+	python3 "$TOP/tests/integration/hold_thread.py" "$(node_pid "$1")" rte-worker-1 \
+		<"$WORK/hold" >"$WORK/holding" &
+	HOLDER=$!
+	echo "$HOLDER" >>"$WORK/pids"
+	exec 8>"$WORK/hold"
+	wait_until 5 grep -q holding "$WORK/holding"
+}
+
+release_worker() {
+	exec 8>&-
+	wait "$HOLDER"
+	sed -i "/^$HOLDER\$/d" "$WORK/pids"
+}
+
+logged() {
+	grep -q "$2" "$(node_log "$1")"
+}
+
+test_a_stalled_worker_is_logged_and_shown() {
+	net_create a
+	node_start a
+	hold_worker a
+	wait_until 10 logged a 'error worker: stalled'
+	expect_match "status" "$(ctl a status)" 'node +godwit, stalled,.* 0 +1 +stalled'
+	expect_match "metrics" "$(in_net a curl -s http://127.0.0.1:7780/metrics)" \
+		'godwit_worker_stalled_seconds\{worker="0"\} [1-9]'
+	release_worker
+	wait_until 10 logged a 'warning worker: runs again'
+	expect_match "status" "$(ctl a status)" 'node +godwit, ready,'
+	in_net a ping -c 1 -W 2 "$NODE_ADDRESS" >/dev/null || fail "no answer to ping"
+	node_stop a
+}
+
+test_a_node_that_cannot_drain_is_ended_within_its_bound() {
+	local start
+	net_create a
+	node_start a
+	hold_worker a
+	start=$SECONDS
+	node_signal a TERM
+	wait_until 10 logged a 'could not stop in time'
+	expect_at_most "seconds" $((SECONDS - start)) 7
+	release_worker
+	node_end a
+	expect_equal "exit code" "$NODE_CODE" 1
+}
+
+test_a_second_signal_ends_a_node_that_cannot_drain() {
+	net_create a
+	node_start a
+	hold_worker a
+	node_signal a TERM
+	wait_until 3 logged a 'node: stopping'
+	node_signal a TERM
+	release_worker
+	node_end a
+	expect_equal "exit code" "$NODE_CODE" 143
+}
+
+test_watching_repeats_until_the_node_is_gone() {
+	net_create a
+	node_start a
+	ctl a --watch status >"$WORK/watched" 2>&1 &
+	local watcher=$!
+	echo "$watcher" >>"$WORK/pids"
+	sleep 2.5
+	node_stop a
+	local code=0
+	wait "$watcher" || code=$?
+	expect_equal "exit code of godwitctl" "$code" 3
+	[ "$(grep -c '^node ' "$WORK/watched")" -ge 2 ] || fail "it did not repeat"
+}
 
 run_tests

@@ -103,8 +103,7 @@ static void test_another_version_is_named(void)
 
 	bus_seal(a, text, sizeof(text), sealed);
 	sealed[2] = BUS_VERSION + 1;
-	CU_ASSERT_EQUAL(bus_open(b, sealed, sizeof(sealed), plain, &plain_size),
-			BUS_WRONG_VERSION);
+	CU_ASSERT_EQUAL(bus_open(b, sealed, sizeof(sealed), plain, &plain_size), BUS_WRONG_VERSION);
 	/* of a version whose messages are shorter than ours, too */
 	CU_ASSERT_EQUAL(bus_open(b, sealed, 4, plain, &plain_size), BUS_WRONG_VERSION);
 	bus_crypto_destroy(a);
@@ -152,8 +151,9 @@ static void test_reordered_messages_open_once_each(void)
 		order[j] = swap;
 	}
 	for (uint32_t i = 0; i < REORDERED; i++)
-		CU_ASSERT_EQUAL(bus_open(b, sealed[order[i]], sizeof(sealed[0]), plain, &plain_size),
-				BUS_OK);
+		CU_ASSERT_EQUAL(
+			bus_open(b, sealed[order[i]], sizeof(sealed[0]), plain, &plain_size),
+			BUS_OK);
 	for (uint32_t i = 0; i < REORDERED; i++)
 		CU_ASSERT_EQUAL(bus_open(b, sealed[i], sizeof(sealed[0]), plain, &plain_size),
 				BUS_REPLAYED);
@@ -215,9 +215,9 @@ static void test_truncated_messages_are_refused(void)
 
 		CU_ASSERT_EQUAL(result, size < BUS_OVERHEAD ? BUS_TRUNCATED : BUS_FORGED);
 	}
-	CU_ASSERT_EQUAL(bus_open(b, (const uint8_t *)"GET / HTTP/1.1\r\n\r\n", 18, plain,
-				 &plain_size),
-			BUS_TRUNCATED);
+	CU_ASSERT_EQUAL(
+		bus_open(b, (const uint8_t *)"GET / HTTP/1.1\r\n\r\n", 18, plain, &plain_size),
+		BUS_TRUNCATED);
 	bus_crypto_destroy(a);
 	bus_crypto_destroy(b);
 }

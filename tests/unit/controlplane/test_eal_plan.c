@@ -71,7 +71,7 @@ static void two_cpus_are_shared_without_huge_pages(void)
 	CU_ASSERT_EQUAL(f.plan.idle, IDLE_ADAPTIVE);
 	CU_ASSERT_FALSE(f.plan.huge_pages);
 	CU_ASSERT_STRING_EQUAL(
-		f.line, "godwitd --lcores=(0-1)@(0-1) --no-huge --no-shconf -m 192 "
+		f.line, "godwitd --lcores=(0-1)@(0-1) --no-huge --no-shconf -m 91 "
 			"--no-pci --iova-mode=va --no-telemetry --file-prefix=godwit-godwit ");
 	fixture_fini(&f);
 }
@@ -146,16 +146,16 @@ static void too_few_huge_pages_are_not_used_by_halves(void)
 {
 	struct fixture f;
 
-	fixture_init(&f, 2, 607); /* 1 GiB + 192 MiB are 608 */
+	fixture_init(&f, 2, 557); /* 1 GiB + 91 MiB are 558 */
 	plan(&f, no_extra);
 	CU_ASSERT_EQUAL(f.mistakes, 0);
 	CU_ASSERT_FALSE(f.plan.huge_pages);
 	fixture_fini(&f);
-	fixture_init(&f, 2, 608);
+	fixture_init(&f, 2, 558);
 	plan(&f, no_extra);
 	CU_ASSERT_TRUE(f.plan.huge_pages);
 	fixture_fini(&f);
-	fixture_init(&f, 2, 608);
+	fixture_init(&f, 2, 558);
 	set(&f, "storage.huge_pages=off");
 	plan(&f, no_extra);
 	CU_ASSERT_FALSE(f.plan.huge_pages);
@@ -172,8 +172,8 @@ static void demanded_huge_pages_that_are_missing_are_a_mistake(void)
 	CU_ASSERT_EQUAL(f.mistakes, 1);
 	CU_ASSERT_STRING_EQUAL(
 		f.errors,
-		"--set: storage.huge_pages: 608 free huge pages are needed, there are 100: "
-		"run scripts/godwit-setup hugepages 608, or lower storage.memory\n");
+		"--set: storage.huge_pages: 558 free huge pages are needed, there are 100: "
+		"run scripts/godwit-setup hugepages 558, or lower storage.memory\n");
 	fixture_fini(&f);
 }
 
@@ -207,7 +207,7 @@ static void more_memory_than_the_machine_has_is_a_mistake(void)
 	CU_ASSERT_EQUAL(f.mistakes, 1);
 	CU_ASSERT_STRING_EQUAL(f.errors,
 			       "--set: storage.memory: this machine has 8192 MiB of memory; 65536 "
-			       "MiB for items and 192 MiB for packets are more\n");
+			       "MiB for items and 91 MiB for packets are more\n");
 	fixture_fini(&f);
 }
 
@@ -269,6 +269,20 @@ static void the_longest_lists_fit_their_buffers(void)
 	fixture_fini(&f);
 }
 
+static void packet_buffers_decide_the_memory_of_dpdk(void)
+{
+	struct fixture f;
+
+	fixture_init(&f, 2, 0);
+	set(&f, "data.workers=2");
+	set(&f, "data.mtu=9000");
+	set(&f, "data.port.ring_size=16384");
+	plan(&f, no_extra);
+	/* 64 + 2 * (16 + 34,816 buffers of 9,768 bytes) */
+	CU_ASSERT_PTR_NOT_NULL(strstr(f.line, "-m 746 "));
+	fixture_fini(&f);
+}
+
 static void meminfo_is_understood(void)
 {
 	struct machine machine = { 0 };
@@ -303,6 +317,7 @@ int main(void)
 		UNIT_TEST(extra_arguments_come_last_and_may_not_contradict),
 		UNIT_TEST(too_many_extra_arguments_are_refused),
 		UNIT_TEST(the_longest_lists_fit_their_buffers),
+		UNIT_TEST(packet_buffers_decide_the_memory_of_dpdk),
 		UNIT_TEST(meminfo_is_understood),
 		{ NULL, NULL },
 	};

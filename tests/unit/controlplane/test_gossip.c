@@ -275,8 +275,9 @@ static void test_records_are_relayed_byte_for_byte(void)
 	uint8_t bytes[NODE_RECORD_SIZE_MAX];
 	static const uint8_t unknown[] = { 0xc2, 0x3e, 3, 'n', 'e', 'w' };
 	size_t size = (size_t)node_record_encode(&peer, bytes, sizeof(bytes));
-	struct gossip_packet packet = { .sender = 2, .generation = 200, .kind = GOSSIP_UPDATE,
-					.record_count = 1 };
+	struct gossip_packet packet = {
+		.sender = 2, .generation = 200, .kind = GOSSIP_UPDATE, .record_count = 1
+	};
 	const struct member *member;
 	bool is_relayed = false;
 
@@ -337,18 +338,24 @@ static void test_a_suspect_hears_of_it_first(void)
 {
 	struct gossip *gossip = create_first(1);
 	struct node peer = node_of(2, 200);
-	struct gossip_packet ping = { .sender = 2, .generation = 200, .kind = GOSSIP_PING,
-				      .sequence = 5, .target = 1 };
-	struct gossip_packet packet = { .sender = 3, .generation = 1, .kind = GOSSIP_UPDATE,
-					.claim_count = 1 };
+	struct gossip_packet ping = {
+		.sender = 2, .generation = 200, .kind = GOSSIP_PING, .sequence = 5, .target = 1
+	};
+	struct gossip_packet packet = {
+		.sender = 3, .generation = 1, .kind = GOSSIP_UPDATE, .claim_count = 1
+	};
 	const struct gossip_action *ack;
 
 	give_record(gossip, &peer);
-	packet.claims[0] = (struct membership_claim){ .id = 2, .generation = 200, .incarnation = 0,
-						      .kind = CLAIM_SUSPECT, .from_count = 1,
+	packet.claims[0] = (struct membership_claim){ .id = 2,
+						      .generation = 200,
+						      .incarnation = 0,
+						      .kind = CLAIM_SUSPECT,
+						      .from_count = 1,
 						      .from = { 3 } };
 	give_packet(gossip, &packet);
-	for (uint32_t i = 0; i < 30; i++) { /* also long after the claim has been told often enough */
+	for (uint32_t i = 0; i < 30;
+	     i++) { /* also long after the claim has been told often enough */
 		ack = find(give_packet(gossip, &ping), GOSSIP_SEND);
 		CU_ASSERT_PTR_NOT_NULL_FATAL(ack);
 		CU_ASSERT_EQUAL_FATAL(gossip_packet_decode(&packet, ack->bytes, ack->size), 0);
@@ -363,8 +370,9 @@ static void test_packets_of_a_life_that_is_over_are_refused(void)
 {
 	struct gossip *gossip = create_first(1);
 	struct node peer = node_of(2, 200);
-	struct gossip_packet packet = { .sender = 2, .generation = 199, .kind = GOSSIP_UPDATE,
-					.owner_count = 1 };
+	struct gossip_packet packet = {
+		.sender = 2, .generation = 199, .kind = GOSSIP_UPDATE, .owner_count = 1
+	};
 
 	give_record(gossip, &peer);
 	packet.owners[0] = (struct partition_owner){ .partition = 0, .epoch = 9, .owner = 2 };
@@ -382,16 +390,24 @@ static void test_a_removed_node_is_told_and_ignored(void)
 {
 	struct gossip *gossip = create_first(1);
 	struct node peer = node_of(2, 200);
-	struct gossip_packet packet = { .sender = 3, .generation = 1, .kind = GOSSIP_UPDATE,
-					.claim_count = 1 };
-	struct gossip_packet ping = { .sender = 2, .generation = 200, .kind = GOSSIP_PING,
-				      .sequence = 5, .target = 1, .owner_count = 1 };
+	struct gossip_packet packet = {
+		.sender = 3, .generation = 1, .kind = GOSSIP_UPDATE, .claim_count = 1
+	};
+	struct gossip_packet ping = { .sender = 2,
+				      .generation = 200,
+				      .kind = GOSSIP_PING,
+				      .sequence = 5,
+				      .target = 1,
+				      .owner_count = 1 };
 	struct gossip_event remove = { .kind = GOSSIP_REMOVE, .id = 2 };
 	struct gossip_actions actions;
 
 	give_record(gossip, &peer);
-	packet.claims[0] = (struct membership_claim){ .id = 2, .generation = 200, .incarnation = 0,
-						      .kind = CLAIM_DEAD, .from_count = 1,
+	packet.claims[0] = (struct membership_claim){ .id = 2,
+						      .generation = 200,
+						      .incarnation = 0,
+						      .kind = CLAIM_DEAD,
+						      .from_count = 1,
 						      .from = { 3 } };
 	give_packet(gossip, &packet);
 	actions = take(gossip, &remove);
@@ -414,8 +430,12 @@ static void test_garbage_is_counted_and_dropped(void)
 {
 	struct gossip *gossip = create_first(1);
 	uint8_t bytes[64];
-	struct gossip_event event = { .kind = GOSSIP_PACKET, .bytes = bytes, .size = sizeof(bytes) };
-	struct gossip_packet packet = { .sender = 2, .generation = 1, .kind = GOSSIP_UPDATE,
+	struct gossip_event event = { .kind = GOSSIP_PACKET,
+				      .bytes = bytes,
+				      .size = sizeof(bytes) };
+	struct gossip_packet packet = { .sender = 2,
+					.generation = 1,
+					.kind = GOSSIP_UPDATE,
 					.map_stamp = gossip_map(gossip)->stamp,
 					.record_count = 1 };
 
@@ -466,7 +486,8 @@ static void test_claims_and_learning_follow_the_epoch(void)
 	CU_ASSERT_EQUAL(gossip_claim(gossip, now_ms, 3, 4), 0);
 	CU_ASSERT_EQUAL(partition_map_owner(gossip_map(gossip), 3), 1);
 	CU_ASSERT_EQUAL(partition_map_epoch(gossip_map(gossip), 3), 5);
-	CU_ASSERT_EQUAL(gossip_self(gossip)->map_version, partition_map_version32(gossip_map(gossip)));
+	CU_ASSERT_EQUAL(gossip_self(gossip)->map_version,
+			partition_map_version32(gossip_map(gossip)));
 	gossip_destroy(gossip);
 }
 
@@ -474,8 +495,9 @@ static void test_a_map_that_differs_is_fetched(void)
 {
 	struct gossip *gossip = create_first(1);
 	struct node peer = node_of(2, 200);
-	struct gossip_packet packet = { .sender = 2, .generation = 200, .kind = GOSSIP_UPDATE,
-					.map_stamp = 12345 };
+	struct gossip_packet packet = {
+		.sender = 2, .generation = 200, .kind = GOSSIP_UPDATE, .map_stamp = 12345
+	};
 	const struct gossip_action *action;
 
 	give_record(gossip, &peer);

@@ -50,9 +50,8 @@ static uint32_t index_of(const struct cluster *cluster, uint64_t id)
 
 static void apply(struct cluster *cluster, const struct rebalance_move *move)
 {
-	CU_ASSERT_EQUAL(partition_map_hand_over(&cluster->map, move->from, move->partition,
-						move->to),
-			0);
+	CU_ASSERT_EQUAL(
+		partition_map_hand_over(&cluster->map, move->from, move->partition, move->to), 0);
 }
 
 static void count_owned(const struct cluster *cluster, uint32_t *owned)
@@ -118,9 +117,9 @@ static void check_plan(struct cluster *cluster)
 
 	count_owned(cluster, owned);
 	fewest = fewest_moves(cluster, owned);
-	CU_ASSERT_EQUAL(rebalance_plan_make(&plan, &cluster->map, cluster->members,
-					    cluster->member_count),
-			0);
+	CU_ASSERT_EQUAL(
+		rebalance_plan_make(&plan, &cluster->map, cluster->members, cluster->member_count),
+		0);
 	CU_ASSERT_EQUAL(plan.move_count, fewest);
 	for (uint32_t i = 0; i < plan.move_count; i++) {
 		CU_ASSERT_NOT_EQUAL(plan.moves[i].from, plan.moves[i].to);
@@ -129,9 +128,9 @@ static void check_plan(struct cluster *cluster)
 	}
 	count_owned(cluster, owned);
 	CU_ASSERT_TRUE(is_balanced(cluster, owned));
-	CU_ASSERT_EQUAL(rebalance_plan_make(&plan, &cluster->map, cluster->members,
-					    cluster->member_count),
-			0);
+	CU_ASSERT_EQUAL(
+		rebalance_plan_make(&plan, &cluster->map, cluster->members, cluster->member_count),
+		0);
 	CU_ASSERT_EQUAL(plan.move_count, 0);
 }
 
@@ -168,9 +167,9 @@ static void test_the_order_of_members_does_not_matter(void)
 		}
 		rebalance_plan_make(&shuffled, &cluster.map, cluster.members, 30);
 		CU_ASSERT_EQUAL(plan.move_count, shuffled.move_count);
-		CU_ASSERT_EQUAL(memcmp(plan.moves, shuffled.moves,
-				       plan.move_count * sizeof(plan.moves[0])),
-				0);
+		CU_ASSERT_EQUAL(
+			memcmp(plan.moves, shuffled.moves, plan.move_count * sizeof(plan.moves[0])),
+			0);
 	}
 }
 
