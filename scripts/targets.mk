@@ -38,7 +38,7 @@ SO_MAJOR = $(firstword $(subst ., ,$(VERSION)))
 
 install: all install-client ## install programs, libgodwit, godwit.h, godwit.pc under DESTDIR and PREFIX (/usr/local)
 	install -d $(DESTDIR)$(PREFIX)/bin
-	install -m 755 $(PROGRAMS) $(DESTDIR)$(PREFIX)/bin
+	install -m 755 $(PROGRAMS) scripts/godwit-setup $(DESTDIR)$(PREFIX)/bin
 
 install-client: $(LIB_CLIENT_SO) $(BUILD)/install/libgodwit.a ## install what applications need alone
 	install -d $(DESTDIR)$(PREFIX)/include $(DESTDIR)$(PREFIX)/lib/pkgconfig

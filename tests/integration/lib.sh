@@ -225,6 +225,8 @@ case_clean() {
 	fi
 	if [ -f "$WORK/namespaces" ]; then
 		while read -r name; do
+			# whoever is in there was started by the case
+			ip netns pids "$name" 2>/dev/null | xargs -r kill -s KILL
 			ip netns delete "$name" 2>/dev/null
 		done <"$WORK/namespaces"
 	fi

@@ -63,6 +63,45 @@ test_nothing_is_left_in_the_runtime_directories() {
 	rmdir /var/run/dpdk/godwit-"$name" 2>/dev/null || true
 }
 
+test_telemetry_answers_and_starts_again_after_a_kill() {
+	local name=telemetry-$$ pages
+	net_create a
+	for pages in auto off auto; do
+		node_start a --set node.name="$name" --set dpdk.telemetry=on \
+			--set storage.huge_pages=$pages --set log.level=debug
+		expect_match "telemetry" "$(echo /ethdev/list |
+			timeout 10 dpdk-telemetry.py -f "godwit-$name" 2>&1 || true)" '/ethdev/list": \[0\]'
+		node_kill a
+	done
+	rm -rf "/var/run/dpdk/godwit-$name"
+}
+
+test_three_nodes_share_a_machine() {
+	local i
+	net_create a
+	for i in 0 1 2; do
+		node_start a/$i --set node.name=n$i --set data.port.device=godwit$i \
+			--set data.address=10.7$i.0.2/24 --set admin.listen=127.0.0.1:778$i
+	done
+	for i in 0 1 2; do
+		in_net a ping -c 1 -W 2 10.7$i.0.2 >/dev/null || fail "no answer from node $i"
+		expect_match "status" "$(ctl a --admin 127.0.0.1:778$i status)" "node +n$i, ready"
+	done
+	for i in 0 1 2; do
+		node_stop a/$i
+	done
+}
+
+test_eal_arguments_are_handed_through() {
+	net_create a
+	node_start a --set log.level=debug -- --log-level=lib.eal:debug
+	expect_match "log" "$(cat "$(node_log a)")" 'arguments="[^"]* --log-level=lib.eal:debug"'
+	node_stop a
+	expect_equal "exit code of one the EAL does not know" \
+		"$(code_of in_net a "$GODWITD" "${NODE_DEFAULTS[@]}" -- --no-such-argument)" 1
+	expect_match "message" "$(cat "$WORK/output")" 'error dpdk: DPDK did not start'
+}
+
 test_status_and_counters_over_http() {
 	net_create a
 	node_start a --set node.name=alpha
