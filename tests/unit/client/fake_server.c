@@ -546,6 +546,8 @@ static bool receive_one(struct fake_server *fake, struct fake_port *port)
 	from = client_address_of_socket(&name);
 	fake->client_ipv4 = from.ipv4;
 	fake->client_port = from.port;
+	if (port->is_dead)
+		return true;
 	if (size > FAKE_DATAGRAM_MAX)
 		die("a datagram is longer than any the client was allowed");
 	pass(fake, port, true, bytes, (size_t)size);

@@ -2,8 +2,10 @@
 /* Datagrams of operations: how few there are, how losses are made good, and which verdicts are
  * honest.
  */
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <unistd.h>
 
 #include "tests/unit/client/fake_server.h"
 #include "tests/unit/unit.h"
@@ -247,6 +249,59 @@ static void replies_in_flight_stay_inside_the_servers_memory(void)
 	CU_ASSERT_EQUAL(session->outstanding, 64);
 	fake_server_settle(fake);
 	CU_ASSERT_EQUAL(counts[0], 3700);
+	fake_server_destroy(fake);
+}
+
+/* ---- a kernel that does not take everything ---- */
+
+/* Whatever the reason, what did not leave is tried again, and is not in doubt. */
+static void what_the_kernel_refuses_is_not_in_doubt(void)
+{
+	struct fake_server *fake = open_with(NULL);
+	int fd = godwit_fd(fake->client);
+	int saved = dup(fd), null = open("/dev/null", O_RDWR);
+	uint32_t counts[3] = { 0 };
+
+	dup2(null, fd);
+	CU_ASSERT_EQUAL(godwit_set(fake->client, "a", 1, "x", 1, 0, NULL), GODWIT_TIMEOUT);
+	submit_sets(fake, 1, counts);
+	dup2(saved, fd);
+	fake_server_settle(fake);
+	CU_ASSERT_EQUAL(counts[0], 1);
+	CU_ASSERT_EQUAL(fake->executed, 1);
+	close(saved);
+	close(null);
+	fake_server_destroy(fake);
+}
+
+/* What a path cannot carry is cut into smaller datagrams; one operation alone cannot be cut. */
+static void datagrams_the_path_refuses_get_smaller(void)
+{
+	static uint8_t value[65535];
+	struct godwit_operation set = { .opcode = GODWIT_OP_SET,
+					.key = "a",
+					.key_size = 1,
+					.value = value,
+					.value_size = 40000 };
+	struct fake_server *fake = open_with(NULL);
+	struct client_session *session =
+		client_session_lookup(fake->client, fake->ports[0].address);
+	uint32_t counts[3] = { 0 };
+
+	session->datagram_size_max = 100000; /* more than UDP can carry */
+	session->value_size_max = 65535;
+	fake->ports[0].is_dead = true;
+	godwit_submit(fake->client, &set, count_result, counts);
+	godwit_submit(fake->client, &set, count_result, counts);
+	godwit_flush(fake->client);
+	CU_ASSERT(session->datagram_size_max > 40000 && session->datagram_size_max < 65508);
+	fake_server_settle(fake);
+	CU_ASSERT_EQUAL(counts[1], 1); /* sent alone; the other waits behind it, so long is it */
+	CU_ASSERT_EQUAL(counts[2], 1);
+	session->datagram_size_max = 100000;
+	set.value_size = 65535;
+	CU_ASSERT_EQUAL(godwit_set(fake->client, "a", 1, value, 65535, 0, NULL), GODWIT_TOO_LARGE);
+	CU_ASSERT_EQUAL(session->outstanding, 0);
 	fake_server_destroy(fake);
 }
 
@@ -494,6 +549,8 @@ int main(void)
 		UNIT_TEST(without_an_answer_a_write_is_unknown_and_a_read_timed_out),
 		UNIT_TEST(writes_that_were_never_sent_are_not_unknown),
 		UNIT_TEST(replies_in_flight_stay_inside_the_servers_memory),
+		UNIT_TEST(what_the_kernel_refuses_is_not_in_doubt),
+		UNIT_TEST(datagrams_the_path_refuses_get_smaller),
 		UNIT_TEST(a_server_that_asks_to_wait_is_asked_again_then),
 		UNIT_TEST(a_read_that_is_refused_to_the_end_says_so),
 		UNIT_TEST(writes_refused_beside_an_executed_one_get_a_new_sequence),
