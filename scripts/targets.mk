@@ -68,9 +68,16 @@ examples: $(EXAMPLES) ## build docs/examples against an installed libgodwit; che
 	@scripts/check-doc-examples
 
 $(BUILD)/examples/%: docs/examples/%.c $(STAGE)/installed
+	$(build_against_stage)
+
+$(BUILD)/tests/integration/%: tests/integration/%.c $(STAGE)/installed
+	$(build_against_stage)
+
+define build_against_stage
 	@mkdir -p $(@D)
 	$(call say,CC,$@)
 	$(Q)$(CC) -std=gnu11 -D_GNU_SOURCE -O2 -Wall -Wextra -Werror $< -o $@ $$($(STAGE_PKG_CONFIG) --cflags --libs godwit)
+endef
 
 $(STAGE)/installed: $(LIB_CLIENT_SO) $(BUILD)/install/libgodwit.a dataplane/client/godwit.h \
 		dataplane/client/godwit.pc.in
