@@ -166,7 +166,7 @@ static int describe_memif(const struct describe *d)
 		return failure_set(d->failure, -ENAMETOOLONG,
 				   "memif socket path '%s' is too long: %zu characters at most",
 				   path, sizeof(address.sun_path) - 1);
-	snprintf(address.sun_path, sizeof(address.sun_path), "%s", path);
+	memcpy(address.sun_path, path, strlen(path) + 1);
 	if (d->options->memif_server) {
 		result = clear_socket(d, &address);
 		if (result < 0)
