@@ -25,9 +25,9 @@ static void make_cluster(struct cluster *cluster, uint16_t partition_count, uint
 		cluster->nodes[i] = (struct wire_map_node){ 0x0a000001u + i, (uint16_t)(7700 + i),
 							    (uint16_t)(1 + i % WORKER_COUNT_MAX) };
 	for (uint16_t p = 0; p < partition_count; p++)
-		cluster->owners[p] = unit_random(&seed) % 17 == 0
-					     ? (uint16_t)WIRE_MAP_NO_OWNER
-					     : (uint16_t)(unit_random(&seed) % node_count);
+		cluster->owners[p] = (uint16_t)(unit_random(&seed) % 17 == 0
+							? WIRE_MAP_NO_OWNER
+							: unit_random(&seed) % node_count);
 	cluster->map =
 		(struct wire_map){ cluster->owners, cluster->nodes, partition_count, node_count };
 }
