@@ -322,6 +322,10 @@ static void do_membership_action(struct gossip *gossip, uint64_t now_ms,
 	case MEMBERSHIP_SPREAD_RECORD:
 		tell(gossip, now_ms, GOSSIP_TOPIC_RECORD, action->index, action->index == SELF);
 		break;
+	case MEMBERSHIP_REPEAT_RECORD:
+		if (!gossip_queue_has(&gossip->queue, GOSSIP_TOPIC_RECORD, action->index))
+			tell(gossip, now_ms, GOSSIP_TOPIC_RECORD, action->index, false);
+		break;
 	case MEMBERSHIP_SPREAD_CLAIM:
 		tell(gossip, now_ms, GOSSIP_TOPIC_CLAIM, action->index, false);
 		break;
@@ -469,12 +473,14 @@ static void take_probe(struct gossip *gossip, uint64_t now_ms, const struct goss
 		       const struct node_address *from)
 {
 	static const enum membership_event_kind kinds[] = {
+		[GOSSIP_UPDATE] = MEMBERSHIP_HEARD,
 		[GOSSIP_PING] = MEMBERSHIP_PING,
 		[GOSSIP_PING_REQ] = MEMBERSHIP_PING_REQ,
 		[GOSSIP_ACK] = MEMBERSHIP_ACK,
 		[GOSSIP_NACK] = MEMBERSHIP_NACK,
 	};
 	struct membership_event event = {
+		.kind = kinds[packet->kind],
 		.sequence = packet->sequence,
 		.sender = packet->sender,
 		.from = *from,
@@ -482,9 +488,6 @@ static void take_probe(struct gossip *gossip, uint64_t now_ms, const struct goss
 		.target_address = packet->target_address,
 	};
 
-	if (packet->kind == GOSSIP_UPDATE)
-		return;
-	event.kind = kinds[packet->kind];
 	step_membership(gossip, now_ms, &event);
 }
 

@@ -183,8 +183,11 @@ static void refute(struct membership *membership, uint64_t incarnation,
 {
 	struct node *self = &self_member(membership)->node;
 
-	if (incarnation < self->incarnation)
+	if (incarnation < self->incarnation) {
+		/* refuted already, but not everybody has heard it */
+		spread(actions, MEMBERSHIP_REPEAT_RECORD, SELF);
 		return;
+	}
 	if (membership->is_stalled) {
 		membership->must_refute = true;
 		membership->refute_incarnation = incarnation;
@@ -295,11 +298,13 @@ uint32_t membership_suspicion_ms(uint32_t live_count, uint32_t confirmations,
 static void set_suspicion_end(const struct membership *membership, struct member *member,
 			      uint64_t started_ms)
 {
-	member->suspicion_end_ms =
-		started_ms + membership_suspicion_ms(membership_live_count(membership),
-						     member->claim.from_count - 1,
-						     member->confirmations_max,
-						     membership->prober.interval_ms);
+	uint32_t duration_ms = membership_suspicion_ms(
+		membership_live_count(membership), member->claim.from_count - 1,
+		member->confirmations_max, membership->prober.interval_ms);
+
+	member->suspicion_end_ms = started_ms + duration_ms;
+	if (member->last_call_ms != 0)
+		member->last_call_ms = started_ms + duration_ms / 2;
 }
 
 /* Adds those of 'more' that are not there yet; returns whether there was one. */
@@ -334,6 +339,7 @@ static void start_suspicion(struct membership *membership, uint64_t now_ms, uint
 	merge_from(&member->claim, claim);
 	member->confirmations_max =
 		others < MEMBERSHIP_CONFIRMATIONS_MAX ? others : MEMBERSHIP_CONFIRMATIONS_MAX;
+	member->last_call_ms = now_ms;
 	set_suspicion_end(membership, member, now_ms);
 	change_state(membership, now_ms, index, MEMBER_SUSPECT, actions);
 	spread(actions, MEMBERSHIP_SPREAD_CLAIM, index);
@@ -417,9 +423,13 @@ static void claim_on_member(struct membership *membership, uint64_t now_ms, uint
 	}
 	if (state == MEMBER_REMOVED)
 		membership->counters.refused_removed++;
-	if (claim->generation != member->node.generation ||
-	    claim->incarnation < member->node.incarnation || claim->from_count == 0)
+	if (claim->generation != member->node.generation || claim->from_count == 0)
 		return;
+	if (claim->incarnation < member->node.incarnation) {
+		/* refuted meanwhile, but not everybody has heard it */
+		spread(actions, MEMBERSHIP_REPEAT_RECORD, index);
+		return;
+	}
 	if (claim->kind == CLAIM_DEAD && (state == MEMBER_ALIVE || state == MEMBER_SUSPECT))
 		declare_dead(membership, now_ms, index, claim, actions);
 	else if (claim->kind == CLAIM_SUSPECT && state == MEMBER_ALIVE)
@@ -469,6 +479,7 @@ static void record_of_stranger(struct membership *membership, uint64_t now_ms,
 		member_table_remove(&membership->table, index);
 		return;
 	}
+	member->heard_ms = now_ms; /* as good as heard: it has only just been met */
 	if (state == MEMBER_ALIVE)
 		prober_add(&membership->prober, index);
 	report_change(actions, index, MEMBER_UNKNOWN, state);
@@ -580,7 +591,13 @@ static void suspect(struct membership *membership, uint64_t now_ms, const struct
 	take_claim(membership, now_ms, &claim, actions);
 }
 
-/* The suspect whose time-out comes first, SELF when there is none. */
+/* When something is to be done about a suspect. */
+static uint64_t suspect_due_ms(const struct member *member)
+{
+	return member->last_call_ms != 0 ? member->last_call_ms : member->suspicion_end_ms;
+}
+
+/* The suspect about whom something is to be done first, SELF when there is none. */
 static uint32_t first_suspect(const struct membership *membership)
 {
 	const struct member_table *table = &membership->table;
@@ -593,18 +610,24 @@ static uint32_t first_suspect(const struct membership *membership)
 
 		if (!member || member_state(member) != MEMBER_SUSPECT)
 			continue;
-		if (first == SELF ||
-		    member->suspicion_end_ms < table->slots[first]->suspicion_end_ms)
+		if (first == SELF || suspect_due_ms(member) < suspect_due_ms(table->slots[first]))
 			first = i;
 	}
 	return first;
 }
 
-static void expire_suspicion(struct membership *membership, uint64_t now_ms, uint32_t index,
-			     struct membership_actions *actions)
+/* Halfway through, a suspect is asked once more: whoever missed its refutation hears it now. At the end it is dead. */
+static void handle_suspect(struct membership *membership, uint64_t now_ms, uint32_t index,
+			   struct membership_actions *actions)
 {
-	struct membership_claim claim = membership->table.slots[index]->claim;
+	struct member *member = membership->table.slots[index];
+	struct membership_claim claim = member->claim;
 
+	if (member->last_call_ms != 0) {
+		member->last_call_ms = 0;
+		prober_last_call(&membership->prober, member, actions);
+		return;
+	}
 	claim.kind = CLAIM_DEAD;
 	declare_dead(membership, now_ms, index, &claim, actions);
 }
@@ -615,8 +638,8 @@ static void on_timer(struct membership *membership, uint64_t now_ms,
 	uint32_t index = first_suspect(membership);
 	const struct member *failed;
 
-	if (index != SELF && now_ms >= membership->table.slots[index]->suspicion_end_ms) {
-		expire_suspicion(membership, now_ms, index, actions);
+	if (index != SELF && now_ms >= suspect_due_ms(membership->table.slots[index])) {
+		handle_suspect(membership, now_ms, index, actions);
 		return;
 	}
 	if (now_ms >= membership->sweep_at_ms) {
@@ -634,6 +657,8 @@ static void dispatch(struct membership *membership, uint64_t now_ms,
 	switch (event->kind) {
 	case MEMBERSHIP_TIMER:
 		on_timer(membership, now_ms, actions);
+		break;
+	case MEMBERSHIP_HEARD:
 		break;
 	case MEMBERSHIP_PING:
 		answer_ping(membership, event, actions);
@@ -668,15 +693,39 @@ static void dispatch(struct membership *membership, uint64_t now_ms,
 	}
 }
 
+static void note_heard(struct membership *membership, uint64_t now_ms,
+		       const struct membership_event *event)
+{
+	struct member *member =
+		event->sender ? member_table_find(&membership->table, event->sender, NULL) : NULL;
+
+	if (member)
+		member->heard_ms = now_ms;
+}
+
+/* Members whose votes would count: all that did not leave and were not removed. */
+static uint32_t electorate(const struct membership *membership)
+{
+	const uint32_t *counts = membership->table.state_counts;
+
+	return counts[MEMBER_ALIVE] + counts[MEMBER_SUSPECT] + counts[MEMBER_DEAD];
+}
+
+static bool is_majority_alive(const struct membership *membership)
+{
+	return 2 * membership->table.state_counts[MEMBER_ALIVE] > electorate(membership);
+}
+
 void membership_step(struct membership *membership, uint64_t now_ms,
 		     const struct membership_event *event, struct membership_actions *actions)
 {
 	actions->count = 0;
+	note_heard(membership, now_ms, event);
 	dispatch(membership, now_ms, event, actions);
-	if (membership_sees_majority(membership))
+	if (is_majority_alive(membership))
 		membership->majority_lost_ms = 0;
 	else if (membership->majority_lost_ms == 0)
-		membership->majority_lost_ms = now_ms ? now_ms : 1;
+		membership->majority_lost_ms = now_ms;
 }
 
 uint64_t membership_deadline_ms(const struct membership *membership)
@@ -686,8 +735,8 @@ uint64_t membership_deadline_ms(const struct membership *membership)
 
 	if (membership->sweep_at_ms < deadline_ms)
 		deadline_ms = membership->sweep_at_ms;
-	if (index != SELF && membership->table.slots[index]->suspicion_end_ms < deadline_ms)
-		deadline_ms = membership->table.slots[index]->suspicion_end_ms;
+	if (index != SELF && suspect_due_ms(membership->table.slots[index]) < deadline_ms)
+		deadline_ms = suspect_due_ms(membership->table.slots[index]);
 	return deadline_ms;
 }
 
@@ -742,18 +791,45 @@ const struct member *membership_pick(struct membership *membership, bool is_dead
 	return picked;
 }
 
-bool membership_sees_majority(const struct membership *membership)
+/* Keeps the 'count' latest of the moments seen so far, latest first. */
+static void keep_latest(uint64_t *latest_ms, uint32_t count, uint64_t at_ms)
 {
-	const uint32_t *counts = membership->table.state_counts;
-	uint32_t alive = counts[MEMBER_ALIVE];
-	uint32_t all = alive + counts[MEMBER_SUSPECT] + counts[MEMBER_DEAD];
+	for (uint32_t i = 0; i < count; i++) {
+		uint64_t swap_ms = latest_ms[i];
 
-	return 2 * alive > all && !prober_is_isolated(&membership->prober);
+		if (at_ms <= swap_ms)
+			continue;
+		latest_ms[i] = at_ms;
+		at_ms = swap_ms;
+	}
 }
 
-uint64_t membership_majority_lost_ms(const struct membership *membership)
+uint64_t membership_majority_seen_ms(const struct membership *membership, uint64_t now_ms)
 {
-	return membership->majority_lost_ms;
+	uint64_t latest_ms[MEMBERSHIP_HEARD_COUNT_MAX] = { 0 };
+	uint32_t needed = electorate(membership) / 2; /* with this node they are more than half */
+	uint64_t seen_ms = now_ms;
+
+	if (needed > MEMBERSHIP_HEARD_COUNT_MAX)
+		needed = MEMBERSHIP_HEARD_COUNT_MAX;
+	for (uint32_t i = 1; i < membership->table.end; i++) {
+		const struct member *member = membership->table.slots[i];
+
+		if (member && member_state(member) <= MEMBER_DEAD)
+			keep_latest(latest_ms, needed, member->heard_ms);
+	}
+	if (needed > 0 && latest_ms[needed - 1] < seen_ms)
+		seen_ms = latest_ms[needed - 1];
+	if (membership->majority_lost_ms != 0 && membership->majority_lost_ms < seen_ms)
+		seen_ms = membership->majority_lost_ms;
+	return seen_ms;
+}
+
+bool membership_sees_majority(const struct membership *membership, uint64_t now_ms)
+{
+	return is_majority_alive(membership) &&
+	       now_ms - membership_majority_seen_ms(membership, now_ms) <=
+		       MEMBERSHIP_MAJORITY_WINDOW_MS;
 }
 
 uint32_t membership_health(const struct membership *membership)

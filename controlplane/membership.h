@@ -14,12 +14,12 @@
 #define MEMBERSHIP_PROBE_INTERVAL_MS 500u
 #define MEMBERSHIP_PROBE_TIMEOUT_MS 200u /* of the direct probe; then helpers are asked */
 #define MEMBERSHIP_INDIRECT_PROBES 3u
-#define MEMBERSHIP_HEALTH_MAX 7u /* local health 0..7 stretches interval and time-out 1..8 fold */
-#define MEMBERSHIP_CONFIRMATIONS_MAX                                                               \
-	3u /* independent suspicions that shorten the time-out to its minimum */
+#define MEMBERSHIP_HEALTH_MAX 7u         /* local health 0..7 stretches interval and time-out 1..8 fold */
+#define MEMBERSHIP_CONFIRMATIONS_MAX 3u  /* independent suspicions that shorten the time-out to its minimum */
 #define MEMBERSHIP_CLAIM_FROM_MAX (MEMBERSHIP_CONFIRMATIONS_MAX + 1u)
 #define MEMBERSHIP_RELAY_COUNT_MAX 64u   /* indirect probes made for others at once */
-#define MEMBERSHIP_RECENT_PROBES 5u      /* outcomes that tell whether this node is cut off */
+#define MEMBERSHIP_HEARD_COUNT_MAX 5u    /* members heard lately that are enough to be among the majority */
+#define MEMBERSHIP_MAJORITY_WINDOW_MS 2500u /* "lately" */
 #define MEMBERSHIP_ACTION_COUNT_MAX 8u   /* of one step */
 #define MEMBERSHIP_CONFLICT_COUNT_MAX 3u /* times this node's name may be claimed by another life */
 
@@ -29,8 +29,7 @@
 #define MEMBERSHIP_LEFT_RETENTION_MS (UINT64_C(24) * 3600 * 1000)
 #define MEMBERSHIP_REMOVED_RETENTION_MS (UINT64_C(30) * 24 * 3600 * 1000)
 
-static_assert(MEMBERSHIP_PROBE_TIMEOUT_MS < MEMBERSHIP_PROBE_INTERVAL_MS,
-	      "helpers need time as well");
+static_assert(MEMBERSHIP_PROBE_TIMEOUT_MS < MEMBERSHIP_PROBE_INTERVAL_MS, "helpers need time as well");
 
 /* What this node thinks of a member:
  *
@@ -56,8 +55,7 @@ enum member_state {
 enum membership_claim_kind {
 	CLAIM_SUSPECT = 1,
 	CLAIM_DEAD = 2,
-	CLAIM_REMOVED =
-		3, /* by the operator; only a later generation that joins again overcomes it */
+	CLAIM_REMOVED = 3, /* by the operator; only a later generation that joins again overcomes it */
 };
 
 /* What nodes say of another one. Holds for records of 'generation' whose incarnation is at most 'incarnation';
@@ -73,14 +71,16 @@ struct membership_claim {
 };
 
 struct member {
-	struct node node; /* only id is valid in a tombstone that came before any record */
-	struct state_machine machine;  /* enum member_state */
+	struct node node;            /* only id is valid in a tombstone that came before any record */
+	struct state_machine machine; /* enum member_state */
 	struct membership_claim claim; /* in force while SUSPECT, DEAD or REMOVED */
-	uint64_t since_ms;             /* of the state */
-	uint64_t suspicion_end_ms;     /* while SUSPECT */
-	uint32_t confirmations_max;    /* k of this suspicion */
-	uint32_t record_size;          /* bytes; 0 = no record yet (own record, or a tombstone) */
-	uint8_t *record;               /* as its node encoded it, to relay */
+	uint64_t since_ms;           /* of the state */
+	uint64_t suspicion_end_ms;   /* while SUSPECT */
+	uint64_t last_call_ms;       /* while SUSPECT: when to ask once more; 0 = asked */
+	uint64_t heard_ms;           /* last packet of its own */
+	uint32_t confirmations_max;  /* k of this suspicion */
+	uint32_t record_size;        /* bytes; 0 = no record yet (own record, or a tombstone) */
+	uint8_t *record;             /* as its node encoded it, to relay */
 };
 
 static inline enum member_state member_state(const struct member *member)
@@ -93,24 +93,24 @@ const char *member_state_name(enum member_state state);
 
 struct membership_options {
 	uint64_t seed;
-	uint32_t
-		node_count_max; /* members kept at most, 1..NODE_COUNT_MAX; more are refused and counted */
+	uint32_t node_count_max;    /* members kept at most, 1..NODE_COUNT_MAX; more are refused and counted */
 	uint32_t probe_interval_ms; /* 0 = MEMBERSHIP_PROBE_INTERVAL_MS */
 	uint32_t probe_timeout_ms;  /* 0 = MEMBERSHIP_PROBE_TIMEOUT_MS */
 };
 
 enum membership_event_kind {
-	MEMBERSHIP_TIMER,    /* the deadline has passed */
-	MEMBERSHIP_PING,     /* from, sender, sequence, target */
-	MEMBERSHIP_PING_REQ, /* from, sender, sequence, target, target_address */
-	MEMBERSHIP_ACK,      /* sequence */
-	MEMBERSHIP_NACK,     /* sequence */
-	MEMBERSHIP_RECORD,   /* node, record, record_size: a record seen, whoever sent it */
-	MEMBERSHIP_CLAIM,    /* claim: likewise */
-	MEMBERSHIP_UPDATE_SELF, /* node: what this node wants to say; id and order are kept by the machine */
-	MEMBERSHIP_JOINED, /* the first exchange with a member is over; its records have been fed in */
-	MEMBERSHIP_REMOVE, /* target: the operator removes that member; ignored unless it is DEAD or LEFT */
-	MEMBERSHIP_STALLED, /* is_stalled: whether a worker core of this node stands still */
+	MEMBERSHIP_TIMER,        /* the deadline has passed */
+	MEMBERSHIP_HEARD,        /* sender: a packet of its own has come, of whatever kind */
+	MEMBERSHIP_PING,         /* from, sender, sequence, target */
+	MEMBERSHIP_PING_REQ,     /* from, sender, sequence, target, target_address */
+	MEMBERSHIP_ACK,          /* sequence, target: who is alive */
+	MEMBERSHIP_NACK,         /* sequence */
+	MEMBERSHIP_RECORD,       /* node, record, record_size: a record seen, whoever sent it */
+	MEMBERSHIP_CLAIM,        /* claim: likewise */
+	MEMBERSHIP_UPDATE_SELF,  /* node: what this node wants to say; id and order are kept by the machine */
+	MEMBERSHIP_JOINED,       /* the first exchange with a member is over; its records have been fed in */
+	MEMBERSHIP_REMOVE,       /* target: the operator removes that member; ignored unless it is DEAD or LEFT */
+	MEMBERSHIP_STALLED,      /* is_stalled: whether a worker core of this node stands still */
 };
 
 struct membership_event {
@@ -133,20 +133,21 @@ enum membership_action_kind {
 	MEMBERSHIP_SEND_ACK,      /* to, about, sequence, target: who is alive */
 	MEMBERSHIP_SEND_NACK,     /* to, about, sequence, target: who did not answer */
 	MEMBERSHIP_SPREAD_RECORD, /* index: tell others of this member's record */
+	MEMBERSHIP_REPEAT_RECORD, /* index: likewise, unless it is being told already: someone seems to have missed it */
 	MEMBERSHIP_SPREAD_CLAIM,  /* index: tell others of the claim on this member */
 	MEMBERSHIP_CHANGED,       /* index, before, after: a member's state */
 	MEMBERSHIP_UPDATED,       /* index: a newer record of a member was taken */
-	MEMBERSHIP_RESTARTED, /* index: the member lives again in a new generation; its old life's jobs are void */
-	MEMBERSHIP_FORGOTTEN, /* index, about: the member is gone from the table, its index is free */
-	MEMBERSHIP_SELF_REMOVED, /* the operator removed this node: stop serving */
-	MEMBERSHIP_ID_CONFLICT,  /* another running node bears this node's name */
+	MEMBERSHIP_RESTARTED,     /* index: the member lives again in a new generation; its old life's jobs are void */
+	MEMBERSHIP_FORGOTTEN,     /* index, about: the member is gone from the table, its index is free */
+	MEMBERSHIP_SELF_REMOVED,  /* the operator removed this node: stop serving */
+	MEMBERSHIP_ID_CONFLICT,   /* another running node bears this node's name */
 };
 
 struct membership_action {
 	enum membership_action_kind kind;
-	uint32_t index; /* of the member */
+	uint32_t index;    /* of the member */
 	uint32_t sequence;
-	uint64_t about; /* id of the receiver: what is claimed of it goes first into the packet */
+	uint64_t about;    /* id of the receiver: what is claimed of it goes first into the packet */
 	struct node_address to;
 	uint64_t target;
 	struct node_address target_address;
@@ -210,12 +211,14 @@ uint32_t membership_live_count(const struct membership *membership);
  */
 const struct member *membership_pick(struct membership *membership, bool is_dead);
 
-/* Whether more than half of all members that did not leave are thought alive, and the latest probes do not say
- * otherwise. A node that does not see a majority must not claim a partition, and fences its own after a while.
+/* When this node last saw a majority: 'now_ms' or little less while all is well. It is the earlier of two moments: when more
+ * than half of all members that did not leave were last thought alive, and when so many of them, at most
+ * MEMBERSHIP_HEARD_COUNT_MAX, were last heard of themselves. The latter notices a cut long before the suspicions do.
+ * A node fences its partitions when this lies too far back, and must not claim any while membership_sees_majority() is false.
  */
-bool membership_sees_majority(const struct membership *membership);
-/* Since when it has not been seen, 0 while it is. */
-uint64_t membership_majority_lost_ms(const struct membership *membership);
+uint64_t membership_majority_seen_ms(const struct membership *membership, uint64_t now_ms);
+/* Within the last MEMBERSHIP_MAJORITY_WINDOW_MS. */
+bool membership_sees_majority(const struct membership *membership, uint64_t now_ms);
 
 /* Local health, 0 (well) .. MEMBERSHIP_HEALTH_MAX. */
 uint32_t membership_health(const struct membership *membership);

@@ -93,10 +93,25 @@ static struct member *next_member(struct prober *prober)
 	return NULL;
 }
 
+static void ping(const struct member *member, uint32_t sequence, struct membership_actions *actions)
+{
+	struct membership_action *action = membership_actions_add(actions, MEMBERSHIP_SEND_PING);
+
+	action->to = member->node.control;
+	action->about = member->node.id;
+	action->sequence = sequence;
+	action->target = member->node.id;
+}
+
+void prober_last_call(struct prober *prober, const struct member *member,
+		      struct membership_actions *actions)
+{
+	ping(member, ++prober->next_sequence, actions);
+}
+
 static void start_probe(struct prober *prober, uint64_t now_ms, struct membership_actions *actions)
 {
 	struct member *member = next_member(prober);
-	struct membership_action *action;
 	uint32_t stretch = prober->health + 1;
 
 	prober->next_at_ms = now_ms + (uint64_t)prober->interval_ms * stretch;
@@ -108,11 +123,7 @@ static void start_probe(struct prober *prober, uint64_t now_ms, struct membershi
 	prober->probe.id = member->node.id;
 	prober->probe.sequence = ++prober->next_sequence;
 	prober->probe.helpers_at_ms = now_ms + (uint64_t)prober->timeout_ms * stretch;
-	action = membership_actions_add(actions, MEMBERSHIP_SEND_PING);
-	action->to = member->node.control;
-	action->about = member->node.id;
-	action->sequence = prober->probe.sequence;
-	action->target = member->node.id;
+	ping(member, prober->probe.sequence, actions);
 }
 
 /* Up to MEMBERSHIP_INDIRECT_PROBES different members that are thought alive, by reservoir sampling. */
@@ -156,23 +167,13 @@ static void ask_helpers(struct prober *prober, struct membership_actions *action
 	}
 }
 
-static void note_outcome(struct prober *prober, bool is_answered)
-{
-	prober->recent_outcomes = prober->recent_outcomes << 1 | is_answered;
-	if (prober->recent_count < MEMBERSHIP_RECENT_PROBES)
-		prober->recent_count++;
-}
-
 /* Judges the probe whose interval is over. Returns the member that failed it. */
 static struct member *end_probe(struct prober *prober)
 {
 	struct prober_probe *probe = &prober->probe;
 	struct member *member = member_table_find(prober->table, probe->id, NULL);
 
-	if (!probe->is_running || !is_probed(member))
-		return NULL;
-	note_outcome(prober, probe->is_answered);
-	if (probe->is_answered)
+	if (!probe->is_running || !is_probed(member) || probe->is_answered)
 		return NULL;
 	prober->counters->probes_failed++;
 	/* Silent helpers are a sign that this node's own packets do not get through. */
@@ -325,14 +326,4 @@ void prober_change_health(struct prober *prober, int delta)
 	if (health > (int)MEMBERSHIP_HEALTH_MAX)
 		health = (int)MEMBERSHIP_HEALTH_MAX;
 	prober->health = (uint32_t)health;
-}
-
-bool prober_is_isolated(const struct prober *prober)
-{
-	uint32_t others = member_table_live_others(prober->table);
-	uint32_t sample = others < MEMBERSHIP_RECENT_PROBES ? others : MEMBERSHIP_RECENT_PROBES;
-	uint32_t mask = (UINT32_C(1) << sample) - 1;
-	uint32_t answered = (uint32_t)__builtin_popcount(prober->recent_outcomes & mask);
-
-	return sample > 0 && prober->recent_count >= sample && 2 * (answered + 1) <= sample + 1;
 }

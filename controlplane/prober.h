@@ -56,8 +56,6 @@ struct prober {
 	uint32_t order_position;
 	uint32_t relay_count;
 	struct prober_relay relays[MEMBERSHIP_RELAY_COUNT_MAX];
-	uint32_t recent_outcomes; /* bit 0 the latest, set = answered */
-	uint32_t recent_count;
 };
 
 int prober_init(struct prober *prober, struct member_table *table, struct prng *prng,
@@ -82,8 +80,9 @@ void prober_nack(struct prober *prober, const struct membership_event *event);
 
 void prober_change_health(struct prober *prober, int delta);
 
-/* Whether the latest probes went mostly unanswered: this node is likely cut off, before the suspicions say so. */
-bool prober_is_isolated(const struct prober *prober);
+/* Asks a suspect once more, outside the order: its answer carries its refutation. */
+void prober_last_call(struct prober *prober, const struct member *member,
+		      struct membership_actions *actions);
 
 struct membership_action *membership_actions_add(struct membership_actions *actions,
 						 enum membership_action_kind kind);

@@ -469,7 +469,7 @@ static void test_this_node_refutes_what_is_said_of_it(void)
 	CU_ASSERT_PTR_NOT_NULL(action(MEMBERSHIP_SPREAD_RECORD));
 	hear_claim(CLAIM_SUSPECT, SELF_ID, 100, 1, 3); /* answered already */
 	CU_ASSERT_EQUAL(membership_self(machine)->incarnation, 2);
-	CU_ASSERT_EQUAL(actions.count, 0);
+	CU_ASSERT_PTR_NULL(action(MEMBERSHIP_SPREAD_RECORD));
 	hear_claim(CLAIM_DEAD, SELF_ID, 100, 40, 3);
 	CU_ASSERT_EQUAL(membership_self(machine)->incarnation, 41);
 	hear_claim(CLAIM_DEAD, SELF_ID, 99, 90, 3); /* on an earlier life */
@@ -708,41 +708,102 @@ static void test_records_are_kept_as_they_came(void)
 
 /* ---- majority ---- */
 
+static bool sees_majority(void)
+{
+	return membership_sees_majority(machine, now_ms);
+}
+
 static void test_the_majority_is_of_all_who_did_not_leave(void)
 {
 	begin();
-	CU_ASSERT_TRUE(membership_sees_majority(machine));
+	CU_ASSERT_TRUE(sees_majority());
 	for (uint64_t id = 2; id <= 5; id++)
 		hear(id, 1, 1, 1);
 	hear_claim(CLAIM_DEAD, 2, 1, 1, 5);
 	hear_claim(CLAIM_DEAD, 3, 1, 1, 5);
-	CU_ASSERT_TRUE(membership_sees_majority(machine)); /* 3 of 5 */
-	CU_ASSERT_EQUAL(membership_majority_lost_ms(machine), 0);
+	CU_ASSERT_TRUE(sees_majority()); /* 3 of 5 */
+	CU_ASSERT_EQUAL(membership_majority_seen_ms(machine, now_ms), now_ms);
 	hear_claim(CLAIM_SUSPECT, 4, 1, 1, 5);
-	CU_ASSERT_FALSE(membership_sees_majority(machine));
-	CU_ASSERT_EQUAL(membership_majority_lost_ms(machine), now_ms);
+	CU_ASSERT_FALSE(sees_majority());
+	CU_ASSERT_EQUAL(membership_majority_seen_ms(machine, now_ms + 100), now_ms);
 	remove_node(2);
-	CU_ASSERT_FALSE(membership_sees_majority(machine)); /* 2 of 4 */
+	CU_ASSERT_FALSE(sees_majority()); /* 2 of 4 */
 	remove_node(3);
-	CU_ASSERT_TRUE(membership_sees_majority(machine)); /* 2 of 3 */
-	CU_ASSERT_EQUAL(membership_majority_lost_ms(machine), 0);
+	CU_ASSERT_TRUE(sees_majority()); /* 2 of 3 */
+	CU_ASSERT_EQUAL(membership_majority_seen_ms(machine, now_ms), now_ms);
 	end();
 }
 
-/* A cut-off node notices by its own probes, before the suspicions run out. */
+static void hear_from(uint64_t id)
+{
+	struct membership_event event = { .kind = MEMBERSHIP_HEARD, .sender = id };
+
+	step(&event);
+}
+
+/* A cut-off node notices by the silence, before the suspicions run out. */
 static void test_a_cut_off_node_notices_soon(void)
 {
 	uint64_t cut_ms;
 
 	begin();
+	for (uint64_t id = 2; id <= 5; id++)
+		hear(id, 1, 1, 1);
+	now_ms += 10000;
+	hear_from(2);
+	CU_ASSERT_FALSE(sees_majority()); /* 2 of 5 */
+	hear_from(3);
+	cut_ms = now_ms;
+	now_ms += MEMBERSHIP_MAJORITY_WINDOW_MS;
+	CU_ASSERT_TRUE(sees_majority());
+	CU_ASSERT_EQUAL(membership_majority_seen_ms(machine, now_ms), cut_ms);
+	hear_from(3);
+	CU_ASSERT_EQUAL(membership_majority_seen_ms(machine, now_ms), cut_ms);
+	now_ms++;
+	CU_ASSERT_FALSE(sees_majority());
+	hear_from(4);
+	CU_ASSERT_TRUE(sees_majority());
+	end();
+}
+
+/* Whoever missed a refutation asks the suspect itself before declaring it dead. */
+static void test_a_suspect_is_asked_once_more(void)
+{
+	uint32_t calls = 0;
+
+	begin();
 	hear(2, 1, 1, 1);
 	hear(3, 1, 1, 1);
-	timers_until(MEMBERSHIP_SEND_PING);
-	cut_ms = now_ms;
-	while (membership_sees_majority(machine) && now_ms < cut_ms + 20000)
+	hear_claim(CLAIM_SUSPECT, 2, 1, 1, 3);
+	CU_ASSERT_EQUAL(membership_find(machine, 2)->last_call_ms, now_ms + 6000);
+	while (state_of(2) == MEMBER_SUSPECT) {
+		uint64_t due_ms = membership_find(machine, 2)->last_call_ms;
+
 		next_timer();
-	CU_ASSERT_FALSE(membership_sees_majority(machine));
-	CU_ASSERT_TRUE(membership_majority_lost_ms(machine) - cut_ms <= 2500);
+		if (due_ms == 0 || membership_find(machine, 2)->last_call_ms != 0)
+			continue;
+		calls++;
+		CU_ASSERT_TRUE(now_ms >= due_ms); /* this node's own probe may have confirmed it */
+		CU_ASSERT_PTR_NOT_NULL_FATAL(action(MEMBERSHIP_SEND_PING));
+		CU_ASSERT_EQUAL(action(MEMBERSHIP_SEND_PING)->target, 2);
+	}
+	CU_ASSERT_EQUAL(calls, 1);
+	end();
+}
+
+static void test_an_outdated_claim_makes_the_refutation_heard_again(void)
+{
+	begin();
+	hear_claim(CLAIM_SUSPECT, SELF_ID, 100, 5, 2);
+	hear_claim(CLAIM_SUSPECT, SELF_ID, 100, 5, 2);
+	CU_ASSERT_PTR_NOT_NULL_FATAL(action(MEMBERSHIP_REPEAT_RECORD));
+	CU_ASSERT_EQUAL(action(MEMBERSHIP_REPEAT_RECORD)->index, 0);
+	CU_ASSERT_EQUAL(membership_self(machine)->incarnation, 6);
+	hear(2, 1, 3, 1);
+	hear_claim(CLAIM_SUSPECT, 2, 1, 2, 3);
+	CU_ASSERT_PTR_NOT_NULL_FATAL(action(MEMBERSHIP_REPEAT_RECORD));
+	CU_ASSERT_EQUAL(action(MEMBERSHIP_REPEAT_RECORD)->index, 1);
+	CU_ASSERT_EQUAL(state_of(2), MEMBER_ALIVE);
 	end();
 }
 
@@ -797,6 +858,8 @@ int main(void)
 		UNIT_TEST(test_records_are_kept_as_they_came),
 		UNIT_TEST(test_the_majority_is_of_all_who_did_not_leave),
 		UNIT_TEST(test_a_cut_off_node_notices_soon),
+		UNIT_TEST(test_a_suspect_is_asked_once_more),
+		UNIT_TEST(test_an_outdated_claim_makes_the_refutation_heard_again),
 		UNIT_TEST(test_bad_options_are_refused),
 		{ NULL, NULL },
 	};
