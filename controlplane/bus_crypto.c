@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* The bus between the nodes of one cluster: each message encrypted and authenticated with the cluster's key. */
+/* The bus between the nodes of one cluster: each message encrypted and authenticated with the
+ * cluster's key.
+ */
 #include "controlplane/bus_crypto.h"
 
 #include <assert.h>
@@ -32,10 +34,14 @@ static_assert(AT_COUNTER + sizeof(uint64_t) == BUS_HEADER_SIZE, "the counter is 
 
 enum bus_kind { KIND_DATAGRAM = 1, KIND_STREAM = 2 };
 
-/* Streams count in the upper half, so that their pace does not move the datagrams' replay window; no nonce repeats. */
+/* Streams count in the upper half, so that their pace does not move the datagrams' replay window;
+ * no nonce repeats.
+ */
 #define STREAM_COUNTER_BIT (UINT64_C(1) << 63)
 
-/* What is authenticated besides the text: the header, the cluster's name, and a stream's binding and position. */
+/* What is authenticated besides the text: the header, the cluster's name, and a stream's binding
+ * and position.
+ */
 #define ASSOCIATED_SIZE_MAX                                                                        \
 	(BUS_HEADER_SIZE + BUS_CLUSTER_NAME_SIZE + 2 * BUS_SESSION_SIZE + 1 + sizeof(uint64_t))
 
@@ -282,7 +288,8 @@ size_t bus_seal(struct bus_crypto *crypto, const void *plain, size_t plain_size,
 
 /* ---- opening ---- */
 
-/* The header's claims, before anything is proven: they only serve to name the reason of a refusal. */
+/* The header's claims, before anything is proven: they only serve to name the reason of a refusal.
+ */
 static enum bus_result check_header(const struct bus_crypto *crypto, enum bus_kind kind,
 				    const uint8_t *sealed, size_t sealed_size, size_t plain_max)
 {

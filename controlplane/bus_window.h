@@ -30,8 +30,8 @@ struct bus_window {
 
 void bus_window_init(struct bus_window *window);
 
-/* Whether 'counter' (1 and up) of 'session' is seen for the first time and not too old; remembers it if so. Only for messages
- * that are proven authentic.
+/* Whether 'counter' (1 and up) of 'session' is seen for the first time and not too old; remembers
+ * it if so. Only for messages that are proven authentic.
  */
 bool bus_window_accept(struct bus_window *window, const uint8_t session[BUS_SESSION_SIZE],
 		       uint64_t counter);

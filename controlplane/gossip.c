@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* How the cluster's knowledge spreads: membership and partition map behind packets, as a pure machine. */
+/* How the cluster's knowledge spreads: membership and partition map behind packets, as a pure
+ * machine.
+ */
 #include "controlplane/gossip.h"
 
 #include <assert.h>
@@ -124,7 +126,9 @@ static void push_pull(struct gossip *gossip, const struct node_address *to, enum
 	action->scope = scope;
 }
 
-/* News to tell: wakes the spreading. This node's own go out at once, those of others at the next turn. */
+/* News to tell: wakes the spreading. This node's own go out at once, those of others at the next
+ * turn.
+ */
 static void tell(struct gossip *gossip, uint64_t now_ms, enum gossip_topic topic, uint32_t index,
 		 bool is_own)
 {
@@ -247,8 +251,8 @@ static void add_news(struct gossip *gossip, struct gossip_packet *packet, size_t
 	}
 }
 
-/* Sends 'packet', whose kind and fields are set, filled up with news. What is claimed of the receiver 'about' goes first: it
- * must hear it to refute it.
+/* Sends 'packet', whose kind and fields are set, filled up with news. What is claimed of the
+ * receiver 'about' goes first: it must hear it to refute it.
  */
 static void send_packet(struct gossip *gossip, struct gossip_packet *packet,
 			const struct node_address *to, uint64_t about)
@@ -363,7 +367,9 @@ static void step_membership(struct gossip *gossip, uint64_t now_ms,
 
 /* ---- what comes in ---- */
 
-/* Tells the caller which partitions of this node 'id' has begun to import; 'before' is what it imported so far. */
+/* Tells the caller which partitions of this node 'id' has begun to import; 'before' is what it
+ * imported so far.
+ */
 static void report_imports(struct gossip *gossip, uint64_t id, const struct partition_set *before)
 {
 	const struct member *member = membership_find(gossip->membership, id);
@@ -473,10 +479,8 @@ static void take_probe(struct gossip *gossip, uint64_t now_ms, const struct goss
 		       const struct node_address *from)
 {
 	static const enum membership_event_kind kinds[] = {
-		[GOSSIP_UPDATE] = MEMBERSHIP_HEARD,
-		[GOSSIP_PING] = MEMBERSHIP_PING,
-		[GOSSIP_PING_REQ] = MEMBERSHIP_PING_REQ,
-		[GOSSIP_ACK] = MEMBERSHIP_ACK,
+		[GOSSIP_UPDATE] = MEMBERSHIP_HEARD,      [GOSSIP_PING] = MEMBERSHIP_PING,
+		[GOSSIP_PING_REQ] = MEMBERSHIP_PING_REQ, [GOSSIP_ACK] = MEMBERSHIP_ACK,
 		[GOSSIP_NACK] = MEMBERSHIP_NACK,
 	};
 	struct membership_event event = {

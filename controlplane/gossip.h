@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* How the cluster's knowledge spreads: membership and partition map behind packets, as a pure machine. */
+/* How the cluster's knowledge spreads: membership and partition map behind packets, as a pure
+ * machine.
+ */
 #ifndef CONTROLPLANE_GOSSIP_H
 #define CONTROLPLANE_GOSSIP_H
 
@@ -14,14 +16,16 @@
 /* Gossip (UDP) and sync (TCP) of the control network. */
 #define GOSSIP_PORT_DEFAULT 7800u
 
-#define GOSSIP_SPREAD_INTERVAL_MS                                                                  \
-	200u /* between packets that carry nothing but news, while there are any */
-#define GOSSIP_SPREAD_GAP_MS 20u /* the least pause before this node's own news go out */
+/* Between packets that carry nothing but news, while there are any. */
+#define GOSSIP_SPREAD_INTERVAL_MS 200u
+/* The least pause before this node's own news go out. */
+#define GOSSIP_SPREAD_GAP_MS 20u
 #define GOSSIP_SPREAD_FANOUT 3u
 #define GOSSIP_PUSH_PULL_INTERVAL_MS 30000u
-#define GOSSIP_RECONNECT_INTERVAL_MS 10000u /* between attempts to reach a member thought dead */
-#define GOSSIP_MAP_PULL_INTERVAL_MS                                                                \
-	2000u /* between pulls of a map that differs though no news are under way */
+/* Between attempts to reach a member thought dead. */
+#define GOSSIP_RECONNECT_INTERVAL_MS 10000u
+/* Between pulls of a map that differs though no news are under way. */
+#define GOSSIP_MAP_PULL_INTERVAL_MS 2000u
 #define GOSSIP_JOIN_RETRY_MS 1000u /* doubled up to GOSSIP_JOIN_RETRY_MAX_MS */
 #define GOSSIP_JOIN_RETRY_MAX_MS 8000u
 #define GOSSIP_SEED_COUNT_MAX 16u
@@ -53,12 +57,15 @@ struct gossip_event {
 
 enum gossip_action_kind {
 	GOSSIP_SEND, /* to, bytes, size: a datagram, to be sealed */
-	GOSSIP_PUSH_PULL, /* to, scope: connect, send gossip_state() as a request, feed the answer in as GOSSIP_STATE */
+	/* to, scope: connect, send gossip_state() as a request, feed its answer in */
+	GOSSIP_PUSH_PULL,
 	GOSSIP_REPLY_STATE, /* to, scope: answer the GOSSIP_STATE just fed in, on its connection */
 	GOSSIP_JOINED,      /* this node has become a member */
-	GOSSIP_MEMBER_CHANGED,   /* id, before, after */
-	GOSSIP_MEMBER_RESTARTED, /* id: lives in a new generation; jobs with its old life are void */
-	GOSSIP_PEER_IMPORTS, /* id, partition: a member announces that it imports a partition which this node owns */
+	GOSSIP_MEMBER_CHANGED, /* id, before, after */
+	/* id: lives in a new generation; jobs with its old life are void */
+	GOSSIP_MEMBER_RESTARTED,
+	/* id, partition: a member announces that it imports a partition which this node owns */
+	GOSSIP_PEER_IMPORTS,
 	GOSSIP_MAP_CHANGED,  /* owners changed */
 	GOSSIP_SELF_REMOVED, /* the operator removed this node: stop serving */
 	GOSSIP_ID_CONFLICT,  /* another running node bears this node's name */
@@ -92,8 +99,8 @@ struct gossip_counters {
 	uint64_t refused_generation; /* of a life that is over */
 	uint64_t refused_removed;    /* of a removed node */
 	uint64_t map_count_mismatch; /* a state with another number of partitions */
-	uint64_t
-		imports_dropped; /* announcements beyond the room for actions; PREPARE comes anyway */
+	/* announcements beyond the room for actions; PREPARE comes anyway */
+	uint64_t imports_dropped;
 };
 
 struct gossip_options {
@@ -102,8 +109,9 @@ struct gossip_options {
 	uint32_t push_pull_interval_ms; /* 0 = GOSSIP_PUSH_PULL_INTERVAL_MS */
 };
 
-/* A piece of news goes out with every packet there is, and with packets of its own to 3 random members each 200 ms, until this
- * node has told it 4 * ceil(log10(N + 1)) times. What that misses, the push-pull of the whole state repairs.
+/* A piece of news goes out with every packet there is, and with packets of its own to 3 random
+ * members each 200 ms, until this node has told it 4 * ceil(log10(N + 1)) times. What that misses,
+ * the push-pull of the whole state repairs.
  *
  * Thread safety: none; one event loop drives it. It knows no socket and no clock.
  */
@@ -114,20 +122,21 @@ int gossip_create(struct gossip **gossip, const struct gossip_options *options,
 		  const struct node *self, uint64_t now_ms);
 void gossip_destroy(struct gossip *gossip);
 
-/* Takes one event; the actions live until the next call of any function below that is not const. Call with
- * GOSSIP_TIMER until the deadline lies in the future.
+/* Takes one event; the actions live until the next call of any function below that is not const.
+ * Call with GOSSIP_TIMER until the deadline lies in the future.
  */
 struct gossip_actions gossip_step(struct gossip *gossip, uint64_t now_ms,
 				  const struct gossip_event *event);
 uint64_t gossip_deadline_ms(const struct gossip *gossip);
 
-/* Writes this node's whole state, for GOSSIP_PUSH_PULL (is_request) and GOSSIP_REPLY_STATE. Returns the size, or -EMSGSIZE or
- * -ENOMEM. GOSSIP_STATE_SIZE_MAX bytes always suffice.
+/* Writes this node's whole state, for GOSSIP_PUSH_PULL (is_request) and GOSSIP_REPLY_STATE. Returns
+ * the size, or -EMSGSIZE or -ENOMEM. GOSSIP_STATE_SIZE_MAX bytes always suffice.
  */
 int gossip_state(struct gossip *gossip, bool is_request, enum gossip_scope scope, uint8_t *bytes,
 		 size_t size_max);
 
-/* The three below return no actions: the caller knows that the map changed, and asks for the deadline anew.
+/* The three below return no actions: the caller knows that the map changed, and asks for the
+ * deadline anew.
  *
  * This node hands 'partition' to 'to' and tells everybody. Errors of partition_map_hand_over().
  */

@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* What nodes send each other about the cluster, as bytes: gossip packets (UDP) and whole states (TCP). */
+/* What nodes send each other about the cluster, as bytes: gossip packets (UDP) and whole states
+ * (TCP).
+ */
 #include "controlplane/gossip_message.h"
 
 #include <errno.h>
@@ -8,7 +10,8 @@
 
 #include "controlplane/proto_budget.h"
 
-/* protobuf-c keeps a note of about 50 bytes for each field it meets, and a field takes at least 2. */
+/* protobuf-c keeps a note of about 50 bytes for each field it meets, and a field takes at least 2.
+ */
 #define PACKET_BUDGET_SIZE (128u * 1024u)
 #define STATE_BUDGET_SIZE (64u * 1024u * 1024u)
 

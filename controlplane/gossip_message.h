@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* What nodes send each other about the cluster, as bytes: gossip packets (UDP) and whole states (TCP). */
+/* What nodes send each other about the cluster, as bytes: gossip packets (UDP) and whole states
+ * (TCP).
+ */
 #ifndef CONTROLPLANE_GOSSIP_MESSAGE_H
 #define CONTROLPLANE_GOSSIP_MESSAGE_H
 
@@ -13,7 +15,8 @@
 #include "controlplane/node_record.h"
 #include "controlplane/partition_map.h"
 
-/* A UDP payload on the wire never exceeds BUS_DATAGRAM_SIZE_MAX; encryption takes its part of it. */
+/* A UDP payload on the wire never exceeds BUS_DATAGRAM_SIZE_MAX; encryption takes its part of it.
+ */
 #define GOSSIP_PACKET_SIZE_MAX BUS_PLAIN_SIZE_MAX
 
 /* Updates in one packet; a packet with more is refused. */
@@ -69,8 +72,9 @@ struct gossip_packet {
 /* Returns the size, or -EMSGSIZE when it is more than 'size_max'. */
 int gossip_packet_encode(const struct gossip_packet *packet, uint8_t *bytes, size_t size_max);
 
-/* 0, or, with nothing to release: -EMSGSIZE (too long, or too many updates) or -EINVAL (not a packet; an unknown kind; a claim or
- * ownership out of range). The records' contents are not looked at.
+/* 0, or, with nothing to release: -EMSGSIZE (too long, or too many updates) or -EINVAL (not a
+ * packet; an unknown kind; a claim or ownership out of range). The records' contents are not looked
+ * at.
  */
 int gossip_packet_decode(struct gossip_packet *packet, const uint8_t *bytes, size_t size);
 void gossip_packet_release(struct gossip_packet *packet);

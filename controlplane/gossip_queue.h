@@ -9,8 +9,8 @@
 /* 4 * ceil(log10(N + 1)) for the largest cluster. */
 #define GOSSIP_RETRANSMIT_MAX 16u
 
-/* The queue knows what a piece is about, not what it says: its content is fetched when a packet is built, so what
- * goes out is always the latest.
+/* The queue knows what a piece is about, not what it says: its content is fetched when a packet is
+ * built, so what goes out is always the latest.
  */
 enum gossip_topic {
 	GOSSIP_TOPIC_RECORD, /* of the member with that index */
@@ -52,7 +52,9 @@ bool gossip_queue_has(const struct gossip_queue *queue, enum gossip_topic topic,
 /* Takes a piece out; nothing happens when it is not in. */
 void gossip_queue_drop(struct gossip_queue *queue, enum gossip_topic topic, uint32_t index);
 
-/* A walk from the least sent to the most sent; each piece is met once, also when it is marked meanwhile. */
+/* A walk from the least sent to the most sent; each piece is met once, also when it is marked
+ * meanwhile.
+ */
 struct gossip_queue_cursor {
 	uint32_t level;
 	uint32_t entry; /* to be looked at next */

@@ -30,8 +30,9 @@ void member_table_fini(struct member_table *table);
 /* NULL when 'id' is not there; '*index' is set otherwise ('index' may be NULL). */
 struct member *member_table_find(const struct member_table *table, uint64_t id, uint32_t *index);
 
-/* Adds a member in 'state' that is not there yet, with nothing but its id set. NULL when the table is full or memory is
- * short. The machine starts in 'state' without a look at its invariant: make the member fit at once.
+/* Adds a member in 'state' that is not there yet, with nothing but its id set. NULL when the table
+ * is full or memory is short. The machine starts in 'state' without a look at its invariant: make
+ * the member fit at once.
  */
 struct member *member_table_add(struct member_table *table, uint64_t id, enum member_state state,
 				uint64_t now_ms, uint32_t *index);
@@ -46,8 +47,8 @@ void member_table_move(struct member_table *table, struct member *member, enum m
 /* Members ALIVE or SUSPECT, index 0 (this node) left out. */
 uint32_t member_table_live_others(const struct member_table *table);
 
-/* The member that may make room for a new one: the one that left first, else the oldest tombstone; 0 when there is none
- * (index 0 is this node).
+/* The member that may make room for a new one: the one that left first, else the oldest tombstone;
+ * 0 when there is none (index 0 is this node).
  */
 uint32_t member_table_oldest_gone(const struct member_table *table);
 

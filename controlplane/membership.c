@@ -199,8 +199,9 @@ static void refute(struct membership *membership, uint64_t incarnation,
 	self_changed(membership, actions);
 }
 
-/* Someone holds a record of this node that this life did not write: an earlier life with a clock that was ahead, or another
- * node of the same name. The former is outbid once; the latter bids back.
+/* Someone holds a record of this node that this life did not write: an earlier life with a clock
+ * that was ahead, or another node of the same name. The former is outbid once; the latter bids
+ * back.
  */
 static void outbid(struct membership *membership, uint64_t now_ms, uint64_t generation,
 		   struct membership_actions *actions)
@@ -616,7 +617,9 @@ static uint32_t first_suspect(const struct membership *membership)
 	return first;
 }
 
-/* Halfway through, a suspect is asked once more: whoever missed its refutation hears it now. At the end it is dead. */
+/* Halfway through, a suspect is asked once more: whoever missed its refutation hears it now. At the
+ * end it is dead.
+ */
 static void handle_suspect(struct membership *membership, uint64_t now_ms, uint32_t index,
 			   struct membership_actions *actions)
 {

@@ -41,7 +41,8 @@ const char *node_address_format(const struct node_address *address, char *text);
 /* 0, or -EINVAL when 'text' is not an address with a port. Names are not resolved. */
 int node_address_parse(struct node_address *address, const char *text);
 
-/* What a node says it is doing. That it is suspected or dead is for others to say (membership.h). */
+/* What a node says it is doing. That it is suspected or dead is for others to say (membership.h).
+ */
 enum node_state {
 	NODE_ACTIVE = 1,
 	NODE_LEAVING = 2, /* its partitions migrate away; it takes none */
@@ -56,8 +57,9 @@ struct node_load {
 
 /* Records of one node are ordered by (generation, incarnation, record_version).
  *
- * Thread safety: none. The node itself changes its record and raises record_version with every change;
- * all others relay the bytes they got (gossip_message.h), so fields they do not know survive.
+ * Thread safety: none. The node itself changes its record and raises record_version with every
+ * change; all others relay the bytes they got (gossip_message.h), so fields they do not know
+ * survive.
  */
 struct node {
 	uint64_t id;               /* node_id_of_name(name); never 0 */
@@ -78,7 +80,8 @@ struct node {
 	struct node_load load;
 };
 
-/* The id of the node with that name. Two nodes of one name are a conflict that membership reports. */
+/* The id of the node with that name. Two nodes of one name are a conflict that membership reports.
+ */
 uint64_t node_id_of_name(const char *name);
 
 /* Whether 'name' can be a node's: 1..NODE_NAME_SIZE-1 of letters, digits, '-', '_' and '.'. */
@@ -96,14 +99,15 @@ static inline bool node_is_migrating(const struct node *node, uint32_t partition
 	return partition_set_has(&node->migrating_partitions, partition);
 }
 
-/* Less than, equal to or greater than 0 as record 'a' is older than, as old as, or newer than 'b'. */
+/* Less than, equal to or greater than 0 as record 'a' is older than, as old as, or newer than 'b'.
+ */
 int node_compare_age(const struct node *a, const struct node *b);
 
 /* Whether both say the same, order (generation, incarnation, record_version) left aside. */
 bool node_content_equals(const struct node *a, const struct node *b);
 
-/* As node_content_equals(), map and load left aside: what changes all the time is not worth a packet to everybody, the
- * regular exchange of the full state carries it.
+/* As node_content_equals(), map and load left aside: what changes all the time is not worth a
+ * packet to everybody, the regular exchange of the full state carries it.
  */
 bool node_announcement_equals(const struct node *a, const struct node *b);
 

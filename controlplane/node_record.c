@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* A node's record as bytes: what its node encodes once, and all others decode and relay as they got it. */
+/* A node's record as bytes: what its node encodes once, and all others decode and relay as they got
+ * it.
+ */
 #include "controlplane/node_record.h"
 
 #include <errno.h>
@@ -7,7 +9,9 @@
 
 #include "controlplane/proto_budget.h"
 
-/* Room to decode the largest record: unpacked gaps take four times their bytes, and protobuf-c's own lists more. */
+/* Room to decode the largest record: unpacked gaps take four times their bytes, and protobuf-c's
+ * own lists more.
+ */
 #define DECODE_BUDGET_SIZE (64u * 1024u)
 
 #define BITMAP_SIZE_MAX (PARTITION_COUNT_MAX / 8u)

@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* A node's record as bytes: what its node encodes once, and all others decode and relay as they got it. */
+/* A node's record as bytes: what its node encodes once, and all others decode and relay as they got
+ * it.
+ */
 #ifndef CONTROLPLANE_NODE_RECORD_H
 #define CONTROLPLANE_NODE_RECORD_H
 
@@ -9,17 +11,19 @@
 #include "controlplane/cluster.pb-c.h"
 #include "controlplane/node.h"
 
-/* The two partition sets take at most 519 bytes each, the rest less than 190: any record fits one gossip packet. What a later
- * version adds must fit as well.
+/* The two partition sets take at most 519 bytes each, the rest less than 190: any record fits one
+ * gossip packet. What a later version adds must fit as well.
  */
 #define NODE_RECORD_SIZE_MAX 1232u
 
-/* Encodes 'node'. Returns its size in bytes, or -EMSGSIZE when 'size_max' is less (NODE_RECORD_SIZE_MAX always suffices). */
+/* Encodes 'node'. Returns its size in bytes, or -EMSGSIZE when 'size_max' is less
+ * (NODE_RECORD_SIZE_MAX always suffices).
+ */
 int node_record_encode(const struct node *node, uint8_t *bytes, size_t size_max);
 
-/* 0; -EMSGSIZE above NODE_RECORD_SIZE_MAX; -EINVAL for bytes that are no record, or one that no node would write (no
- * id, no name, a weight, port or partition out of range). A state that a later version may know is read as NODE_ACTIVE.
- * '*node' is undefined after an error.
+/* 0; -EMSGSIZE above NODE_RECORD_SIZE_MAX; -EINVAL for bytes that are no record, or one that no
+ * node would write (no id, no name, a weight, port or partition out of range). A state that a later
+ * version may know is read as NODE_ACTIVE. '*node' is undefined after an error.
  */
 int node_record_decode(struct node *node, const uint8_t *bytes, size_t size);
 

@@ -16,7 +16,8 @@ void partition_map_init(struct partition_map *map, uint32_t partition_count)
 		map->partitions[p].partition = p;
 }
 
-/* What one partition adds to the stamp. Stamps are combined by XOR, so a change costs two of these. */
+/* What one partition adds to the stamp. Stamps are combined by XOR, so a change costs two of these.
+ */
 static uint64_t stamp_of(const struct partition_owner *owner)
 {
 	uint64_t words[2] = { (uint64_t)owner->partition << 32 | owner->epoch, owner->owner };

@@ -19,9 +19,10 @@ struct partition_owner {
 	uint64_t owner; /* node id */
 };
 
-/* Merging is commutative, associative and idempotent: nodes that heard the same ownerships, in whatever order, have equal maps.
- * The higher epoch wins. Only the present owner raises it (partition_map_hand_over), so two owners of one epoch cannot
- * come from a hand-over; should it happen all the same (two forced claims), the greater id wins everywhere.
+/* Merging is commutative, associative and idempotent: nodes that heard the same ownerships, in
+ * whatever order, have equal maps. The higher epoch wins. Only the present owner raises it
+ * (partition_map_hand_over), so two owners of one epoch cannot come from a hand-over; should it
+ * happen all the same (two forced claims), the greater id wins everywhere.
  *
  * Thread safety: none; the event loop owns it. About 64 KB, copied by assignment.
  */
@@ -46,20 +47,26 @@ static inline bool partition_count_is_valid(uint32_t partition_count)
 	       (partition_count & (partition_count - 1)) == 0;
 }
 
-/* All partitions without owner. 'partition_count' is valid, or 0 for a node that learns it when it joins. */
+/* All partitions without owner. 'partition_count' is valid, or 0 for a node that learns it when it
+ * joins.
+ */
 void partition_map_init(struct partition_map *map, uint32_t partition_count);
 
-/* The first node of a cluster takes all partitions at epoch 1. False, and nothing changed, unless nobody owns any. */
+/* The first node of a cluster takes all partitions at epoch 1. False, and nothing changed, unless
+ * nobody owns any.
+ */
 bool partition_map_bootstrap(struct partition_map *map, uint64_t owner);
 
-/* A decision of 'self', the owner of 'partition': it belongs to 'to' from the next epoch on.
- * 0; -EPERM when 'self' is not the owner; -EINVAL when there is no such partition; -EOVERFLOW after the last epoch.
+/* A decision of 'self', the owner of 'partition': it belongs to 'to' from the next epoch on. 0;
+ * -EPERM when 'self' is not the owner; -EINVAL when there is no such partition; -EOVERFLOW after
+ * the last epoch.
  */
 int partition_map_hand_over(struct partition_map *map, uint64_t self, uint32_t partition,
 			    uint64_t to);
 
-/* 'to' takes 'partition' without its owner, at an epoch above 'epoch_seen': for a claim that the rules allow, or the operator
- * forces. 0; -ESTALE when the map has gone beyond 'epoch_seen' meanwhile; -EINVAL; -EOVERFLOW.
+/* 'to' takes 'partition' without its owner, at an epoch above 'epoch_seen': for a claim that the
+ * rules allow, or the operator forces. 0; -ESTALE when the map has gone beyond 'epoch_seen'
+ * meanwhile; -EINVAL; -EOVERFLOW.
  */
 int partition_map_claim(struct partition_map *map, uint32_t partition, uint32_t epoch_seen,
 			uint64_t to);
@@ -79,7 +86,9 @@ static inline uint32_t partition_map_epoch(const struct partition_map *map, uint
 	return map->partitions[partition].epoch;
 }
 
-/* What fits the 32-bit field of the data-plane protocol; differs between maps of different versions up to 2^32 apart. */
+/* What fits the 32-bit field of the data-plane protocol; differs between maps of different versions
+ * up to 2^32 apart.
+ */
 static inline uint32_t partition_map_version32(const struct partition_map *map)
 {
 	return (uint32_t)map->version;

@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* The failure detector of membership: whom to probe, when, through which helpers, and what came of it. */
+/* The failure detector of membership: whom to probe, when, through which helpers, and what came of
+ * it.
+ */
 #include "controlplane/prober.h"
 
 #include <assert.h>
@@ -7,7 +9,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* A helper answers before the prober's interval ends: it says "no answer" after this part of its own time-out. */
+/* A helper answers before the prober's interval ends: it says "no answer" after this part of its
+ * own time-out.
+ */
 #define NACK_PERCENT 80u
 
 struct membership_action *membership_actions_add(struct membership_actions *actions,
@@ -126,7 +130,8 @@ static void start_probe(struct prober *prober, uint64_t now_ms, struct membershi
 	ping(member, prober->probe.sequence, actions);
 }
 
-/* Up to MEMBERSHIP_INDIRECT_PROBES different members that are thought alive, by reservoir sampling. */
+/* Up to MEMBERSHIP_INDIRECT_PROBES different members that are thought alive, by reservoir sampling.
+ */
 static uint32_t pick_helpers(struct prober *prober, uint64_t target, const struct member **helpers)
 {
 	uint32_t seen = 0;

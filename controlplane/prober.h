@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* The failure detector of membership: whom to probe, when, through which helpers, and what came of it. */
+/* The failure detector of membership: whom to probe, when, through which helpers, and what came of
+ * it.
+ */
 #ifndef CONTROLPLANE_PROBER_H
 #define CONTROLPLANE_PROBER_H
 
@@ -12,10 +14,10 @@
 /* One probe:
  *
  *      0                      timeout                                   interval
- *      |-- ping --------------|-- ping_req to 3 helpers ----------------|-- answered: fine; not: suspect
+ *      |-- ping --------------|-- ping_req to 3 helpers ----------------|-- no answer: suspect
  *
- * both stretched by local health + 1. A helper that gets no answer says so (nack); when the helpers are silent as well,
- * it is this node that is unwell, and its local health suffers.
+ * both stretched by local health + 1. A helper that gets no answer says so (nack); when the helpers
+ * are silent as well, it is this node that is unwell, and its local health suffers.
  */
 struct prober_probe {
 	bool is_running;
@@ -66,7 +68,9 @@ void prober_fini(struct prober *prober);
 /* Puts a new member at a random place among those still to be probed in this round. */
 void prober_add(struct prober *prober, uint32_t index);
 
-/* Does the one thing that is most overdue. Returns the member that did not answer its probe, or NULL. */
+/* Does the one thing that is most overdue. Returns the member that did not answer its probe, or
+ * NULL.
+ */
 struct member *prober_timer(struct prober *prober, uint64_t now_ms,
 			    struct membership_actions *actions);
 uint64_t prober_deadline_ms(const struct prober *prober);

@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* An allocator for protobuf-c that hands out so many bytes and no more: decoding hostile input stays bounded. */
+/* An allocator for protobuf-c that hands out so many bytes and no more: decoding hostile input
+ * stays bounded.
+ */
 #include "controlplane/proto_budget.h"
 
 #include <stdlib.h>

@@ -71,8 +71,9 @@ static void count_owned(struct shares *shares, const struct partition_map *map)
 	}
 }
 
-/* Whether 'a' rather than 'b' gets a partition that rounding down left over: first who would otherwise have to give one
- * away (this saves a move), then the larger remainder, then the lower id.
+/* Whether 'a' rather than 'b' gets a partition that rounding down left over: first who would
+ * otherwise have to give one away (this saves a move), then the larger remainder, then the lower
+ * id.
  */
 static bool goes_first(const struct share *a, const struct share *b)
 {
@@ -111,12 +112,16 @@ static void set_quotas(struct shares *shares)
 			claims[claim_count++] = share;
 	}
 	qsort(claims, claim_count, sizeof(claims[0]), compare_claims);
-	/* The remainders add up to 'left' times the weights, so there are more claims than partitions left. */
+	/* The remainders add up to 'left' times the weights, so there are more claims than
+	 * partitions left.
+	 */
 	for (uint32_t i = 0; i < left; i++)
 		claims[i]->quota++;
 }
 
-/* Which partitions leave: of each node that owns too many, those with the highest numbers. Filled in from the end. */
+/* Which partitions leave: of each node that owns too many, those with the highest numbers. Filled
+ * in from the end.
+ */
 static void choose_partitions(struct rebalance_plan *plan, struct shares *shares,
 			      const struct partition_map *map)
 {
@@ -138,7 +143,9 @@ static void choose_partitions(struct rebalance_plan *plan, struct shares *shares
 	}
 }
 
-/* Both lists, partitions and takers, are sorted and matched in order: this is what keeps the plan stable. */
+/* Both lists, partitions and takers, are sorted and matched in order: this is what keeps the plan
+ * stable.
+ */
 static void choose_takers(struct rebalance_plan *plan, const struct shares *shares)
 {
 	uint32_t at = 0;

@@ -21,14 +21,15 @@ struct rebalance_move {
 	uint64_t to;
 };
 
-/* Shares are by weight: node i's is movable partitions * weight_i / sum of weights, rounded up or down, never off by one or
- * more. Of the ways to round, one with the fewest moves is taken.
+/* Shares are by weight: node i's is movable partitions * weight_i / sum of weights, rounded up or
+ * down, never off by one or more. Of the ways to round, one with the fewest moves is taken.
  *
- * A partition whose owner does not take part (dead, or not known) cannot be moved and is not counted: 'unmovable' says how
- * many there are.
+ * A partition whose owner does not take part (dead, or not known) cannot be moved and is not
+ * counted: 'unmovable' says how many there are.
  *
- * The plan is a function of the set of members and the map alone, whatever the members' order. It is also stable: after some
- * of its moves have been made, in any order, the plan for the new map is the rest of the moves.
+ * The plan is a function of the set of members and the map alone, whatever the members' order. It
+ * is also stable: after some of its moves have been made, in any order, the plan for the new map is
+ * the rest of the moves.
  */
 struct rebalance_plan {
 	uint32_t move_count;
@@ -36,14 +37,15 @@ struct rebalance_plan {
 	struct rebalance_move moves[PARTITION_COUNT_MAX]; /* ascending by partition */
 };
 
-/* 0; -EINVAL when 'member_count' is 0 or above NODE_COUNT_MAX, an id occurs twice or is 0, a weight is above its limit, or no
- * member has a weight while there is a partition to move. '*plan' is then empty.
+/* 0; -EINVAL when 'member_count' is 0 or above NODE_COUNT_MAX, an id occurs twice or is 0, a weight
+ * is above its limit, or no member has a weight while there is a partition to move. '*plan' is then
+ * empty.
  */
 int rebalance_plan_make(struct rebalance_plan *plan, const struct partition_map *map,
 			const struct rebalance_member *members, uint32_t member_count);
 
-/* Adds to node->importing_partitions what the plan gives to 'node', at most 'limit' partitions including those it imports
- * already, lowest numbers first. Returns how many were added.
+/* Adds to node->importing_partitions what the plan gives to 'node', at most 'limit' partitions
+ * including those it imports already, lowest numbers first. Returns how many were added.
  */
 uint32_t rebalance_plan_import(const struct rebalance_plan *plan, struct node *node,
 			       uint32_t limit);

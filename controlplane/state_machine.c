@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* A finite state machine: a table of allowed moves, an invariant, and the one function that moves. */
+/* A finite state machine: a table of allowed moves, an invariant, and the one function that moves.
+ */
 #include "controlplane/state_machine.h"
 
 #include <stdio.h>

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* A finite state machine: a table of allowed moves, an invariant, and the one function that moves. */
+/* A finite state machine: a table of allowed moves, an invariant, and the one function that moves.
+ */
 #ifndef CONTROLPLANE_STATE_MACHINE_H
 #define CONTROLPLANE_STATE_MACHINE_H
 
@@ -33,8 +34,9 @@ void state_machine_init(struct state_machine *machine, const struct state_machin
 /* Whether the table allows the move. Staying is never a move. */
 bool state_machine_may_move(const struct state_machine *machine, uint32_t to);
 
-/* Moves to 'to'. 'subject' is what the invariant looks at: it must be fit for the new state already.
- * A move that the table does not allow, or an unfit subject, is a bug: says which, and aborts.
+/* Moves to 'to'. 'subject' is what the invariant looks at: it must be fit for the new state
+ * already. A move that the table does not allow, or an unfit subject, is a bug: says which, and
+ * aborts.
  */
 void state_machine_move(struct state_machine *machine, uint32_t to, const void *subject);
 

@@ -33,8 +33,8 @@ struct message {
 struct harness_node {
 	struct gossip *gossip; /* NULL while it does not run */
 	uint64_t id;
-	uint64_t life;         /* how often it was started */
-	uint64_t timer_ms;     /* of the timer message under way; 0 = none */
+	uint64_t life;     /* how often it was started */
+	uint64_t timer_ms; /* of the timer message under way; 0 = none */
 	struct harness_traffic traffic;
 };
 
@@ -48,7 +48,7 @@ struct harness {
 	uint32_t heap_capacity;
 	struct message *heap;
 	struct harness_node *nodes;
-	bool *cut; /* [from * node_count + to] */
+	bool *cut;      /* [from * node_count + to] */
 	uint8_t *state; /* scratch for whole states */
 };
 
@@ -503,9 +503,8 @@ uint64_t harness_id(const struct harness *harness, uint32_t node)
 
 enum member_state harness_view(const struct harness *harness, uint32_t observer, uint32_t node)
 {
-	const struct member *member =
-		membership_find(gossip_membership(harness->nodes[observer].gossip),
-				harness->nodes[node].id);
+	const struct member *member = membership_find(
+		gossip_membership(harness->nodes[observer].gossip), harness->nodes[node].id);
 
 	return member ? member_state(member) : MEMBER_UNKNOWN;
 }
@@ -531,9 +530,8 @@ void harness_set_importing(struct harness *harness, uint32_t node, uint32_t part
 static bool views_agree(struct harness *harness, uint32_t observer, uint32_t node)
 {
 	const struct gossip *seen = harness->nodes[node].gossip;
-	const struct member *member =
-		membership_find(gossip_membership(harness->nodes[observer].gossip),
-				harness->nodes[node].id);
+	const struct member *member = membership_find(
+		gossip_membership(harness->nodes[observer].gossip), harness->nodes[node].id);
 
 	if (!seen)
 		return !member || (member_state(member) != MEMBER_ALIVE &&

@@ -15,7 +15,8 @@
 struct harness_network {
 	uint32_t loss_percent;
 	uint32_t duplicate_percent;
-	uint32_t delay_min_ms; /* each message's delay is drawn between the two: reordering comes with it */
+	/* each message's delay is drawn between the two: reordering comes with it */
+	uint32_t delay_min_ms;
 	uint32_t delay_max_ms;
 };
 
@@ -25,7 +26,9 @@ struct harness_options {
 	uint32_t partition_count;
 	struct harness_network network;
 	uint32_t push_pull_interval_ms; /* 0 = the default */
-	/* Called for each action but GOSSIP_SEND, GOSSIP_PUSH_PULL and GOSSIP_REPLY_STATE; may be NULL. */
+	/* Called for each action but GOSSIP_SEND, GOSSIP_PUSH_PULL and GOSSIP_REPLY_STATE; may be
+	 * NULL.
+	 */
 	void (*on_action)(void *context, uint32_t node, const struct gossip_action *action);
 	void *context;
 };
@@ -69,7 +72,9 @@ void harness_split(struct harness *harness, uint32_t count);
 void harness_heal(struct harness *harness);
 void harness_set_network(struct harness *harness, const struct harness_network *network);
 
-/* Runs for that long, or until 'is_done' says so; returns whether it did. Aborts when a machine is unsound. */
+/* Runs for that long, or until 'is_done' says so; returns whether it did. Aborts when a machine is
+ * unsound.
+ */
 void harness_run(struct harness *harness, uint64_t duration_ms);
 bool harness_run_until(struct harness *harness, uint64_t duration_max_ms,
 		       bool (*is_done)(struct harness *harness, void *context), void *context);
@@ -88,7 +93,8 @@ struct harness_traffic harness_traffic(const struct harness *harness, uint32_t n
 void harness_set_importing(struct harness *harness, uint32_t node, uint32_t partition,
 			   bool is_importing);
 
-/* Whether all running nodes agree: on one map, on who is alive (exactly the running ones), on everybody's latest record.
+/* Whether all running nodes agree: on one map, on who is alive (exactly the running ones), on
+ * everybody's latest record.
  */
 bool harness_is_converged(struct harness *harness);
 

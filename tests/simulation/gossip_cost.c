@@ -8,9 +8,9 @@
 
 #include "tests/simulation/cluster_harness.h"
 
-#define REST_S 120u   /* measured at rest */
-#define CHANGES 10u   /* news timed, each by another node */
-#define PARTITION 5u  /* that the news are about */
+#define REST_S 120u  /* measured at rest */
+#define CHANGES 10u  /* news timed, each by another node */
+#define PARTITION 5u /* that the news are about */
 
 /* Bytes of a datagram count encryption, UDP and IPv4 headers. */
 static const struct harness_network network = { .loss_percent = 1,

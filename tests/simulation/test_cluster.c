@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* Whole clusters on virtual time: who fails is found out, who lives is believed, and all end up knowing the same. */
+/* Whole clusters on virtual time: who fails is found out, who lives is believed, and all end up
+ * knowing the same.
+ */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -8,14 +10,12 @@
 #include "tests/unit/unit.h"
 
 static const struct harness_network quiet = { .delay_min_ms = 1, .delay_max_ms = 3 };
-static const struct harness_network lossy = { .loss_percent = 10,
-					      .duplicate_percent = 5,
-					      .delay_min_ms = 1,
-					      .delay_max_ms = 60 };
-static const struct harness_network awful = { .loss_percent = 20,
-					      .duplicate_percent = 10,
-					      .delay_min_ms = 1,
-					      .delay_max_ms = 100 };
+static const struct harness_network lossy = {
+	.loss_percent = 10, .duplicate_percent = 5, .delay_min_ms = 1, .delay_max_ms = 60
+};
+static const struct harness_network awful = {
+	.loss_percent = 20, .duplicate_percent = 10, .delay_min_ms = 1, .delay_max_ms = 100
+};
 
 /* What the nodes' machines reported. */
 struct log {
@@ -95,7 +95,8 @@ static void test_a_crash_is_known_to_all_soon(void)
 					    membership_suspicion_ms(sizes[i], 1, 1, 500) + 3000;
 
 			harness_crash(harness, last);
-			CU_ASSERT_TRUE(harness_run_until(harness, 60000, last_is_dead_to_all, &last));
+			CU_ASSERT_TRUE(
+				harness_run_until(harness, 60000, last_is_dead_to_all, &last));
 			CU_ASSERT_TRUE(harness_now_ms(harness) - crashed_ms <= bound_ms);
 			harness_destroy(harness);
 		}
@@ -267,13 +268,16 @@ static void test_only_the_majority_sees_one(void)
 
 /* ---- removal ---- */
 
-/* A node is cut off, declared dead and removed. When the network heals it must learn that, and not come back. */
+/* A node is cut off, declared dead and removed. When the network heals it must learn that, and not
+ * come back.
+ */
 static void test_a_removed_node_stays_out(void)
 {
 	for (uint64_t seed = 1; seed <= 5; seed++) {
 		struct log log;
 		struct harness *harness = cluster(seed, 6, &quiet, &log);
-		struct gossip_event remove = { .kind = GOSSIP_REMOVE, .id = harness_id(harness, 0) };
+		struct gossip_event remove = { .kind = GOSSIP_REMOVE,
+					       .id = harness_id(harness, 0) };
 
 		harness_split(harness, 1);
 		harness_run(harness, 30000);

@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* The bus: sealed messages open once, for the right cluster, key and version, and every refusal names its reason. */
+/* The bus: sealed messages open once, for the right cluster, key and version, and every refusal
+ * names its reason.
+ */
 #include "controlplane/bus_crypto.h"
 
 #include <errno.h>

@@ -225,7 +225,9 @@ static void test_states_survive_the_wire(void)
 	gossip_state_release(&back);
 }
 
-/* 4,096 partitions spread over 1,024 owners with the greatest epochs, 1,024 of the largest records and claims. */
+/* 4,096 partitions spread over 1,024 owners with the greatest epochs, 1,024 of the largest records
+ * and claims.
+ */
 static void test_the_largest_cluster_fits_a_state(void)
 {
 	struct gossip_slice *records = calloc(NODE_COUNT_MAX, sizeof(*records));

@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* Membership: probes, suspicion, refutation, generations, removal, as stories of one node and what it hears. */
+/* Membership: probes, suspicion, refutation, generations, removal, as stories of one node and what
+ * it hears.
+ */
 #include "controlplane/membership.h"
 
 #include <errno.h>
@@ -480,7 +482,8 @@ static void test_this_node_refutes_what_is_said_of_it(void)
 
 /* ---- generations ---- */
 
-/* A node restarted with incarnation 1 must be believed at once, whatever its old life counted to. */
+/* A node restarted with incarnation 1 must be believed at once, whatever its old life counted to.
+ */
 static void test_a_restarted_node_is_believed(void)
 {
 	begin();
@@ -497,7 +500,9 @@ static void test_a_restarted_node_is_believed(void)
 	end();
 }
 
-/* It restarts with a clock that went back: others hold a record of its earlier life that looks newer. */
+/* It restarts with a clock that went back: others hold a record of its earlier life that looks
+ * newer.
+ */
 static void test_a_node_outbids_its_earlier_life(void)
 {
 	struct membership_options options = { .seed = 1, .node_count_max = 4 };

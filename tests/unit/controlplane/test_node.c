@@ -62,8 +62,8 @@ static struct node aged(uint64_t generation, uint64_t incarnation, uint64_t reco
 			      .record_version = record_version };
 }
 
-/* A restart beats any incarnation, an incarnation any version: a node that comes back and counts from 1 again is
- * believed.
+/* A restart beats any incarnation, an incarnation any version: a node that comes back and counts
+ * from 1 again is believed.
  */
 static void test_records_are_ordered_by_generation_incarnation_version(void)
 {

@@ -137,8 +137,8 @@ static void test_random_sets_survive(void)
 	}
 }
 
-/* specification row 1.4: a newer peer's fields do not disturb this one (that they survive the relay is in
- * test_gossip.c)
+/* specification row 1.4: a newer peer's fields do not disturb this one (that they survive the relay
+ * is in test_gossip.c)
  */
 static void test_unknown_fields_are_skipped(void)
 {
@@ -186,8 +186,9 @@ static void test_a_newer_peers_state_counts_as_active(void)
 	CU_ASSERT_EQUAL(back.state, NODE_ACTIVE);
 }
 
-/* specification row 1.4: truncated at every length. Protobuf cannot tell a shorter message from one that lacks its last
- * fields, so a prefix may decode; then it is a record of the same node, and nothing is read beyond its end.
+/* specification row 1.4: truncated at every length. Protobuf cannot tell a shorter message from one
+ * that lacks its last fields, so a prefix may decode; then it is a record of the same node, and
+ * nothing is read beyond its end.
  */
 static void test_truncated_records_are_refused_or_partial(void)
 {
@@ -260,7 +261,9 @@ static void test_partitions_out_of_range_are_refused(void)
 			-EINVAL);
 }
 
-/* Whatever the bytes, decoding ends, reads nothing outside (the sanitizers watch), and what it accepts it can encode. */
+/* Whatever the bytes, decoding ends, reads nothing outside (the sanitizers watch), and what it
+ * accepts it can encode.
+ */
 static void test_mutated_records_never_break_the_decoder(void)
 {
 	struct node node = sample();

@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* Rebalance plans: balanced, with the fewest moves, the same everywhere, the same whichever way they are carried out. */
+/* Rebalance plans: balanced, with the fewest moves, the same everywhere, the same whichever way
+ * they are carried out.
+ */
 #include "controlplane/rebalance_plan.h"
 
 #include <errno.h>
@@ -8,7 +10,9 @@
 
 #include "tests/unit/unit.h"
 
-/* A cluster by chance. Some owners take no part (dead); some members own nothing (new) or have weight 0 (leaving). */
+/* A cluster by chance. Some owners take no part (dead); some members own nothing (new) or have
+ * weight 0 (leaving).
+ */
 struct cluster {
 	struct partition_map map;
 	uint32_t member_count;
@@ -65,8 +69,9 @@ static void count_owned(const struct cluster *cluster, uint32_t *owned)
 	}
 }
 
-/* The fewest moves any plan with rounded shares can have: each member keeps at most its share rounded up, and of those that
- * would keep one more by rounding up, as many may as there are partitions left over. Reckoned without the plan's code.
+/* The fewest moves any plan with rounded shares can have: each member keeps at most its share
+ * rounded up, and of those that would keep one more by rounding up, as many may as there are
+ * partitions left over. Reckoned without the plan's code.
  */
 static uint32_t fewest_moves(const struct cluster *cluster, const uint32_t *owned)
 {
@@ -173,7 +178,9 @@ static void test_the_order_of_members_does_not_matter(void)
 	}
 }
 
-/* Nodes recompute the plan while moves complete one by one, in any order: they must not change their minds. */
+/* Nodes recompute the plan while moves complete one by one, in any order: they must not change
+ * their minds.
+ */
 static void test_a_plan_half_done_is_the_rest_of_it(void)
 {
 	static struct cluster cluster;
