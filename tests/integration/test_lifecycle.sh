@@ -69,8 +69,13 @@ test_telemetry_answers_and_starts_again_after_a_kill() {
 	for pages in auto off auto; do
 		node_start a --set node.name="$name" --set dpdk.telemetry=on \
 			--set storage.huge_pages=$pages --set log.level=debug
-		expect_match "telemetry" "$(echo /ethdev/list |
-			timeout 10 dpdk-telemetry.py -f "godwit-$name" 2>&1 || true)" '/ethdev/list": \[0\]'
+		expect_match "telemetry" "$(python3 -c 'import socket, sys
+with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as client:
+    client.settimeout(10)
+    client.connect(f"/var/run/dpdk/{sys.argv[1]}/dpdk_telemetry.v2")
+    client.recv(16384)
+    client.send(b"/ethdev/list")
+    print(client.recv(16384).decode())' "godwit-$name")" '/ethdev/list":\[0\]'
 		node_kill a
 	done
 	rm -rf "/var/run/dpdk/godwit-$name"
