@@ -69,7 +69,7 @@ uint32_t eviction_sweep(struct eviction_clock *clock, uint64_t now_ms, uint32_t 
 
 	*item_count = 0;
 	while (passed < slot_max && *item_count == 0) {
-		passed += slot_walk_step(&clock->walk, slot_max - passed, false, items, item_count);
+		passed += slot_walk_step(&clock->walk, slot_max - passed, 0, items, item_count);
 		*item_count = choose(items, *item_count, now_ms);
 	}
 	return passed;

@@ -41,7 +41,8 @@ uint32_t expiry_sweep(struct expiry *expiry, uint64_t now_ms, uint64_t slot_coun
 		slot_max = (uint32_t)due;
 	*item_count = 0;
 	while (passed < slot_max && *item_count == 0) {
-		passed += slot_walk_step(&expiry->walk, slot_max - passed, true, items, item_count);
+		passed +=
+			slot_walk_step(&expiry->walk, slot_max - passed, now_ms, items, item_count);
 		*item_count = keep_expired(items, *item_count, now_ms);
 	}
 	expiry->slots_due -= (uint64_t)passed * EXPIRY_ROUND_MS;

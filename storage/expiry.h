@@ -10,8 +10,8 @@
 #include "storage/slot_walk.h"
 
 /* Readers compare an item's expiry with their clock, to the millisecond; the sweep only gives
- * memory back. It passes all slots of the shard in EXPIRY_ROUND_MS, looking only at the slot words,
- * which tell the items with an expiry.
+ * memory back. It passes all slots of the shard in EXPIRY_ROUND_MS; the slots tell about when their
+ * items expire, so it reads few items.
  *
  * Thread safety: owner core only.
  */

@@ -10,16 +10,24 @@
 #include "storage/slot_space.h"
 #include "storage/version.h"
 
-/* What is in a slot. Items are 8-byte aligned, so the low bits of a word tell:
+/* What is in a slot. Items are 8-byte aligned and their addresses have 48 bits, so the rest of a
+ * word tells:
  *
- *      0                            never used, or taken and not yet published
- *      next free slot << 2 | FREE   in the list of free slots
- *      item | EXPIRES               an item with an expiry: the sweep for TTL reads only these
- *      item                         an item without
+ *      0                              never used, or taken and not yet published
+ *      next free slot << 2 | FREE     in the list of free slots
+ *      minute << 48 | item | EXPIRES  an item with an expiry, and about when
+ *      item                           an item without
+ *
+ * 'minute' is the expiry in units of 65.5 seconds, modulo 2^16: the sweep for expired items reads
+ * slot after slot, but only few items.
  */
 #define SLOT_FREE ((uintptr_t)1)
 #define SLOT_EXPIRES ((uintptr_t)2)
-#define SLOT_TAGS (SLOT_FREE | SLOT_EXPIRES)
+#define SLOT_ADDRESS ((((uintptr_t)1 << 48) - 1) & ~(SLOT_FREE | SLOT_EXPIRES))
+#define SLOT_MINUTE_SHIFT 48
+#define MINUTE_MS_BITS 16
+
+static_assert(sizeof(uintptr_t) == 8, "a slot is a 64-bit word");
 
 struct partition {
 	uintptr_t **chunks;  /* by slot >> SLOT_CHUNK_BITS; those below 'slot_count' never change */
@@ -137,11 +145,20 @@ static uint64_t payload(const struct item *item)
 	return (uint64_t)item->key_size + item->value_size;
 }
 
+static uintptr_t slot_word(const struct item *item)
+{
+	uint64_t expires_at_ms = item_expires_at_ms(item);
+	uintptr_t word = (uintptr_t)item;
+
+	assert((word & ~SLOT_ADDRESS) == 0);
+	if (expires_at_ms != 0)
+		word |= expires_at_ms >> MINUTE_MS_BITS << SLOT_MINUTE_SHIFT | SLOT_EXPIRES;
+	return word;
+}
+
 void partition_slot_publish(struct partition *partition, struct item *item, const struct item *old)
 {
-	uintptr_t word = (uintptr_t)item | (item_expires_at_ms(item) ? SLOT_EXPIRES : 0);
-
-	__atomic_store_n(slot_at(partition, item->slot), word, __ATOMIC_RELEASE);
+	__atomic_store_n(slot_at(partition, item->slot), slot_word(item), __ATOMIC_RELEASE);
 	counter_add(&partition->items, old ? 0 : 1);
 	counter_add(&partition->item_bytes, payload(item) - (old ? payload(old) : 0));
 }
@@ -159,11 +176,25 @@ void partition_scan_open(const struct partition *partition, struct partition_sca
 	scan->end = (uint32_t)__atomic_load_n(&partition->slot_count, __ATOMIC_ACQUIRE);
 }
 
-/* Walks on while 'items' has room, over at most 'slot_max' slots; takes the items whose tags
- * include 'tags'.
+static bool has_item(uintptr_t word)
+{
+	return word != 0 && !(word & SLOT_FREE);
+}
+
+/* Whether the item expires in the minute of 'now_ms' or before: within half a cycle of 50 days. */
+static bool may_be_expired(uintptr_t word, uint64_t now_ms)
+{
+	uint16_t minute = (uint16_t)(word >> SLOT_MINUTE_SHIFT);
+	uint16_t now = (uint16_t)(now_ms >> MINUTE_MS_BITS);
+
+	return (word & SLOT_EXPIRES) && (int16_t)(uint16_t)(minute - now) <= 0;
+}
+
+/* Walks on while 'items' has room, over at most 'slot_max' slots. 'now_ms' is 0: takes all items,
+ * else those that may be expired.
  */
 static inline uint32_t collect(const struct partition *partition, struct partition_scan *scan,
-			       uint32_t slot_max, uintptr_t tags, const struct item **items,
+			       uint64_t now_ms, uint32_t slot_max, const struct item **items,
 			       uint32_t item_max)
 {
 	uint32_t left = scan->end - scan->next;
@@ -174,8 +205,8 @@ static inline uint32_t collect(const struct partition *partition, struct partiti
 	while (slot < end && count < item_max) {
 		uintptr_t word = __atomic_load_n(slot_at(partition, slot++), __ATOMIC_CONSUME);
 
-		if (word != 0 && !(word & SLOT_FREE) && (word & tags) == tags)
-			items[count++] = (const struct item *)(word & ~SLOT_TAGS);
+		if (has_item(word) && (now_ms == 0 || may_be_expired(word, now_ms)))
+			items[count++] = (const struct item *)(word & SLOT_ADDRESS);
 	}
 	scan->next = slot;
 	return count;
@@ -184,12 +215,12 @@ static inline uint32_t collect(const struct partition *partition, struct partiti
 uint32_t partition_scan_next(const struct partition *partition, struct partition_scan *scan,
 			     uint32_t slot_max, const struct item **items, uint32_t item_max)
 {
-	return collect(partition, scan, slot_max, 0, items, item_max);
+	return collect(partition, scan, 0, slot_max, items, item_max);
 }
 
-uint32_t partition_scan_next_expiring(const struct partition *partition,
-				      struct partition_scan *scan, uint32_t slot_max,
-				      const struct item **items, uint32_t item_max)
+uint32_t partition_scan_next_expired(const struct partition *partition, struct partition_scan *scan,
+				     uint64_t now_ms, uint32_t slot_max, const struct item **items,
+				     uint32_t item_max)
 {
-	return collect(partition, scan, slot_max, SLOT_EXPIRES, items, item_max);
+	return collect(partition, scan, now_ms, slot_max, items, item_max);
 }

@@ -93,9 +93,12 @@ void partition_slot_release(struct partition *partition, const struct item *item
 /* Makes a slot free that was taken and never published. */
 void partition_slot_return(struct partition *partition, uint32_t slot);
 
-/* Like partition_scan_next(), but only items with an expiry. */
-uint32_t partition_scan_next_expiring(const struct partition *partition,
-				      struct partition_scan *scan, uint32_t slot_max,
-				      const struct item **items, uint32_t item_max);
+/* Like partition_scan_next(), but leaves out items that are certain not to be expired at 'now_ms',
+ * which is not 0; the caller looks at the others. Those it returns too early are within a minute of
+ * their expiry, or more than 24 days away from it.
+ */
+uint32_t partition_scan_next_expired(const struct partition *partition, struct partition_scan *scan,
+				     uint64_t now_ms, uint32_t slot_max, const struct item **items,
+				     uint32_t item_max);
 
 #endif

@@ -230,7 +230,7 @@ static uint32_t move_some(struct shard *shard, uint32_t slot_max)
 	struct key_digest digests[SLOT_WALK_ITEMS];
 	struct item *items[SLOT_WALK_ITEMS];
 	uint32_t count;
-	uint32_t passed = slot_walk_step(&shard->growth, slot_max, false, items, &count);
+	uint32_t passed = slot_walk_step(&shard->growth, slot_max, 0, items, &count);
 
 	for (uint32_t i = 0; i < count; i++)
 		digests[i] = digest_of(shard, items[i]);

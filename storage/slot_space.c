@@ -38,6 +38,8 @@ int slot_space_init(struct slot_space *space, uint64_t slot_max, uint32_t partit
 	space->slots = (uintptr_t *)round_up((uintptr_t)mapping + directories_size, HUGE_PAGE_SIZE);
 	space->chunk_max = (uint32_t)chunk_max;
 	madvise(space->slots, slots_size, MADV_HUGEPAGE);
+	for (uint32_t i = 0; i < partition_count; i++) /* resident from the start */
+		*(volatile uintptr_t *)slot_space_directory(space, i) = 0;
 	slot_space_prefault(space);
 	return 0;
 }

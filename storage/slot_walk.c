@@ -16,7 +16,7 @@ static const struct partition *walked(const struct slot_walk *walk)
 	return walk->partitions[index % walk->partition_count];
 }
 
-uint32_t slot_walk_step(struct slot_walk *walk, uint32_t slot_max, bool expiring,
+uint32_t slot_walk_step(struct slot_walk *walk, uint32_t slot_max, uint64_t expired_at_ms,
 			struct item **items, uint32_t *item_count)
 {
 	const struct item **found = (const struct item **)items;
@@ -31,9 +31,9 @@ uint32_t slot_walk_step(struct slot_walk *walk, uint32_t slot_max, bool expiring
 			return 1;
 	}
 	start = walk->scan.next;
-	if (expiring)
-		*item_count = partition_scan_next_expiring(walked(walk), &walk->scan, slot_max,
-							   found, SLOT_WALK_ITEMS);
+	if (expired_at_ms != 0)
+		*item_count = partition_scan_next_expired(walked(walk), &walk->scan, expired_at_ms,
+							  slot_max, found, SLOT_WALK_ITEMS);
 	else
 		*item_count = partition_scan_next(walked(walk), &walk->scan, slot_max, found,
 						  SLOT_WALK_ITEMS);

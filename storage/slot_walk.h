@@ -24,9 +24,10 @@ struct slot_walk {
 
 /* One step: goes on until SLOT_WALK_ITEMS items are found, 'slot_max' slots passed or the partition
  * ends. Returns the slots passed, at least 1 when 'slot_max' is: an empty partition counts as one.
- * 'expiring' asks for items with an expiry only. The items were prefetched.
+ * 'expired_at_ms' is 0 for all items, else leaves out those certain not to be expired then. The
+ * items were prefetched.
  */
-uint32_t slot_walk_step(struct slot_walk *walk, uint32_t slot_max, bool expiring,
+uint32_t slot_walk_step(struct slot_walk *walk, uint32_t slot_max, uint64_t expired_at_ms,
 			struct item **items, uint32_t *item_count);
 
 #endif

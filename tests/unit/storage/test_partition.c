@@ -138,23 +138,34 @@ static void the_space_ends_cleanly(void)
 	close_fixture(fixture);
 }
 
-static void only_items_with_expiry_are_swept(void)
+#define MINUTE_MS UINT64_C(65536)
+#define NOW_MS UINT64_C(1700000000000)
+
+static uint32_t count_expired(const struct fixture *fixture, uint64_t now_ms)
 {
-	struct fixture *fixture = open_fixture();
 	const struct item *found[8];
 	struct partition_scan scan;
 
-	item_set_expires_at_ms(&fixture->items[1], 1000);
+	partition_scan_open(fixture->first, &scan);
+	return partition_scan_next_expired(fixture->first, &scan, now_ms, 100, found, 8);
+}
+
+static void items_that_cannot_be_expired_are_left_out(void)
+{
+	struct fixture *fixture = open_fixture();
+
+	item_set_expires_at_ms(&fixture->items[1], NOW_MS);
 	for (uint32_t i = 0; i < 3; i++)
 		publish(fixture->first, &fixture->items[i]);
-	partition_scan_open(fixture->first, &scan);
-	CU_ASSERT_EQUAL(partition_scan_next_expiring(fixture->first, &scan, 100, found, 8), 1);
-	CU_ASSERT_PTR_EQUAL(found[0], &fixture->items[1]);
+	CU_ASSERT_EQUAL(count_expired(fixture, NOW_MS - 20 * MINUTE_MS), 0);
+	CU_ASSERT_EQUAL(count_expired(fixture, NOW_MS - MINUTE_MS), 0);
+	CU_ASSERT_EQUAL(count_expired(fixture, NOW_MS), 1);
+	CU_ASSERT_EQUAL(count_expired(fixture, NOW_MS + 20 * MINUTE_MS), 1);
+	CU_ASSERT_EQUAL(count_expired(fixture, NOW_MS + 30000 * MINUTE_MS), 1);
 	/* Replaced by one without an expiry. */
 	fixture->items[3].slot = fixture->items[1].slot;
 	partition_slot_publish(fixture->first, &fixture->items[3], &fixture->items[1]);
-	partition_scan_open(fixture->first, &scan);
-	CU_ASSERT_EQUAL(partition_scan_next_expiring(fixture->first, &scan, 100, found, 8), 0);
+	CU_ASSERT_EQUAL(count_expired(fixture, NOW_MS), 0);
 	CU_ASSERT_EQUAL(scan_count(fixture->first, 100, 8), 3);
 	close_fixture(fixture);
 }
@@ -211,7 +222,7 @@ int main(void)
 		UNIT_TEST(a_taken_slot_is_empty_until_published),
 		UNIT_TEST(released_slots_are_used_again),
 		UNIT_TEST(the_space_ends_cleanly),
-		UNIT_TEST(only_items_with_expiry_are_swept),
+		UNIT_TEST(items_that_cannot_be_expired_are_left_out),
 		UNIT_TEST(bytes_follow_replacement_and_release),
 		UNIT_TEST(versions_grow_across_epochs),
 		{ NULL, NULL },
