@@ -14,9 +14,11 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <unistd.h>
 #include <urcu-qsbr.h>
 
+#include "storage/expiry.h"
 #include "storage/item_memory.h"
 #include "storage/shard.h"
 
@@ -25,6 +27,7 @@
 #define PARTITIONS 64u
 #define ROUNDS 20000u
 #define WORK_MAX 64u
+#define DAY_MS (UINT64_C(24) * 3600 * 1000)
 
 struct bench {
 	struct key_secret secret;
@@ -33,12 +36,16 @@ struct bench {
 	struct shard *shard;
 	uint64_t key_count;
 	uint64_t random;
+	uint64_t now_ms;
+	uint64_t expires_at_ms; /* of what is written */
 	uint8_t keys[SHARD_BATCH_MAX][KEY_SIZE];
 	uint8_t reply[SHARD_BATCH_MAX][VALUE_SIZE];
 	struct shard_batch batch;
 	uint64_t cycles_slowest; /* of one operation */
 	uint64_t cycles_slice;   /* of one background slice */
 	uint64_t cycles_slice_total;
+	uint64_t preempted; /* operations and slices left out, because the thread lost its core */
+	long switches;      /* involuntary, when last looked */
 };
 
 static uint64_t next_random(uint64_t *state)
@@ -67,15 +74,29 @@ static void write_key(uint8_t *key, uint64_t number)
 	memcpy(key + sizeof(number), "godwit..", sizeof(number));
 }
 
+/* Keeps the slowest. What the scheduler took away from the thread is not the shard's doing. */
+static void note_slowest(struct bench *bench, uint64_t cycles, uint64_t *slowest)
+{
+	struct rusage usage;
+
+	if (cycles <= *slowest)
+		return;
+	getrusage(RUSAGE_THREAD, &usage);
+	if (usage.ru_nivcsw == bench->switches)
+		*slowest = cycles;
+	else
+		bench->preempted++;
+	bench->switches = usage.ru_nivcsw;
+}
+
 static void turn(struct bench *bench)
 {
-	uint64_t cycles = rte_rdtsc();
+	uint64_t cycles = rte_rdtsc_precise();
 
-	shard_background(bench->shard, 1, WORK_MAX);
-	cycles = rte_rdtsc() - cycles;
+	shard_background(bench->shard, bench->now_ms, WORK_MAX);
+	cycles = rte_rdtsc_precise() - cycles;
 	bench->cycles_slice_total += cycles;
-	if (cycles > bench->cycles_slice)
-		bench->cycles_slice = cycles;
+	note_slowest(bench, cycles, &bench->cycles_slice);
 	rcu_quiescent_state();
 	bench->period.started++;
 	bench->period.completed = bench->period.started;
@@ -122,6 +143,7 @@ static void set_one(struct bench *bench, uint32_t i)
 	if (!item)
 		abort();
 	memset(item_value_unpublished(item), (int)i, VALUE_SIZE);
+	item_set_expires_at_ms(item, bench->expires_at_ms);
 	if (shard_put(bench->shard, &bench->batch, i, item) != STATUS_OK)
 		abort();
 }
@@ -132,6 +154,16 @@ static void set_batch(struct bench *bench)
 	shard_lookup(bench->shard, &bench->batch);
 	for (uint32_t i = 0; i < bench->batch.count; i++)
 		set_one(bench, i);
+}
+
+static void delete_batch(struct bench *bench)
+{
+	uint64_t version;
+
+	digest_keys(bench);
+	shard_lookup(bench->shard, &bench->batch);
+	for (uint32_t i = 0; i < bench->batch.count; i++)
+		shard_remove(bench->shard, &bench->batch, i, &version);
 }
 
 static void lookup_batch(struct bench *bench)
@@ -147,9 +179,19 @@ static int compare_cycles(const void *a, const void *b)
 	return (x > y) - (x < y);
 }
 
-static void measure(struct bench *bench, const char *what, uint32_t count,
-		    void (*run)(struct bench *))
+/* 'prepare' and 'restore' are not timed; each may be NULL. */
+struct measured {
+	const char *what;
+	uint32_t count; /* operations per batch */
+	void (*prepare)(struct bench *bench);
+	void (*run)(struct bench *bench);
+	void (*restore)(struct bench *bench);
+};
+
+static void measure(struct bench *bench, const struct measured *measured)
 {
+	uint32_t count = measured->count;
+
 	uint64_t *cycles = calloc(ROUNDS, sizeof(*cycles));
 	uint64_t background = bench->cycles_slice_total;
 
@@ -160,14 +202,18 @@ static void measure(struct bench *bench, const char *what, uint32_t count,
 
 		choose_keys(bench, count, true, 0);
 		digest_keys(bench);
-		start = rte_rdtsc();
-		run(bench);
-		cycles[round] = rte_rdtsc() - start;
+		if (measured->prepare)
+			measured->prepare(bench);
+		start = rte_rdtsc_precise();
+		measured->run(bench);
+		cycles[round] = rte_rdtsc_precise() - start;
+		if (measured->restore)
+			measured->restore(bench);
 		turn(bench);
 	}
 	background = (bench->cycles_slice_total - background) / ROUNDS / count;
 	qsort(cycles, ROUNDS, sizeof(*cycles), compare_cycles);
-	printf("%-22s x%-3u %6lu cycles median %6lu p10, background %lu\n", what, count,
+	printf("%-22s x%-3u %6lu cycles median %6lu p10, background %lu\n", measured->what, count,
 	       cycles[ROUNDS / 2] / count, cycles[ROUNDS / 10] / count, background);
 	free(cycles);
 }
@@ -176,7 +222,7 @@ static void measure(struct bench *bench, const char *what, uint32_t count,
 static void fill(struct bench *bench)
 {
 	uint64_t total = 0;
-	uint64_t fill_start = rte_rdtsc();
+	uint64_t fill_start = rte_rdtsc_precise();
 	uint64_t housekeeping = 0;
 
 	bench->cycles_slice_total = 0;
@@ -186,26 +232,26 @@ static void fill(struct bench *bench)
 
 		choose_keys(bench, left < SHARD_BATCH_MAX ? (uint32_t)left : SHARD_BATCH_MAX, false,
 			    first);
-		start = rte_rdtsc();
+		start = rte_rdtsc_precise();
 		digest_keys(bench);
 		shard_lookup(bench->shard, &bench->batch);
-		total += rte_rdtsc() - start;
+		total += rte_rdtsc_precise() - start;
 		for (uint32_t i = 0; i < bench->batch.count; i++) {
 			uint64_t one;
 
-			start = rte_rdtsc();
+			start = rte_rdtsc_precise();
 			set_one(bench, i);
-			one = rte_rdtsc() - start;
+			one = rte_rdtsc_precise() - start;
 			total += one;
-			if (one > bench->cycles_slowest)
-				bench->cycles_slowest = one;
+			note_slowest(bench, one, &bench->cycles_slowest);
 		}
 		turn(bench);
-		start = rte_rdtsc();
+		start = rte_rdtsc_precise();
 		shard_housekeeping(bench->shard);
-		housekeeping += rte_rdtsc() - start;
+		item_memory_housekeeping(bench->memory);
+		housekeeping += rte_rdtsc_precise() - start;
 	}
-	fill_start = rte_rdtsc() - fill_start;
+	fill_start = rte_rdtsc_precise() - fill_start;
 	printf("%-22s x%-3u %6lu cycles mean, background %lu, housekeeping %lu\n",
 	       "SET new, growing", SHARD_BATCH_MAX, total / bench->key_count,
 	       bench->cycles_slice_total / bench->key_count, housekeeping / bench->key_count);
@@ -238,6 +284,38 @@ static void report_memory(const struct bench *bench, size_t before)
 	       resident / items - 8 - (double)stats.pool.slabs * ITEM_SLAB_SIZE / items);
 	printf("index: capacity %lu, %.0f %% full, growing: %s\n", stats.index_capacity,
 	       100 * items / (double)stats.index_capacity, stats.is_growing ? "yes" : "no");
+}
+
+/* Writes the first 'count' keys again, to expire in ten days. */
+static void set_expiry(struct bench *bench, uint64_t count)
+{
+	for (uint64_t first = 0; first < count; first += SHARD_BATCH_MAX) {
+		uint64_t left = count - first;
+
+		choose_keys(bench, left < SHARD_BATCH_MAX ? (uint32_t)left : SHARD_BATCH_MAX, false,
+			    first);
+		bench->expires_at_ms = bench->now_ms + 10 * DAY_MS;
+		set_batch(bench);
+		bench->expires_at_ms = 0;
+		turn(bench);
+	}
+}
+
+/* The share of a core that the sweep takes: a round's cycles by the time a round has. */
+static void measure_sweep(struct bench *bench, const char *what)
+{
+	uint64_t cycles = 0;
+
+	for (uint64_t ms = 0; ms < EXPIRY_ROUND_MS; ms++) {
+		uint64_t start = rte_rdtsc_precise();
+
+		bench->now_ms++;
+		while (shard_background(bench->shard, bench->now_ms, WORK_MAX) > 0)
+			;
+		cycles += rte_rdtsc_precise() - start;
+	}
+	printf("sweep, %-20s %.2f %% of a core\n", what,
+	       100.0 * (double)cycles * 1000 / EXPIRY_ROUND_MS / (double)rte_get_tsc_hz());
 }
 
 static void open_bench(struct bench *bench, bool huge)
@@ -277,10 +355,21 @@ static void start_eal(void)
 
 int main(int argc, char **argv)
 {
+	static const struct measured table[] = {
+		{ "lookup", 32, NULL, lookup_batch, NULL },
+		{ "lookup", 1, NULL, lookup_batch, NULL },
+		{ "GET", 32, NULL, get_batch, NULL },
+		{ "GET", 1, NULL, get_batch, NULL },
+		{ "SET overwrite", 32, NULL, set_batch, NULL },
+		{ "SET overwrite", 1, NULL, set_batch, NULL },
+		{ "SET new", 32, delete_batch, set_batch, NULL },
+		{ "DELETE", 32, NULL, delete_batch, set_batch },
+	};
 	static struct bench bench;
 	size_t before;
 
 	bench.random = 1;
+	bench.now_ms = 1;
 	bench.key_count = argc > 1 ? strtoull(argv[1], NULL, 10) : 1000000;
 	start_eal();
 	before = resident_bytes();
@@ -292,12 +381,13 @@ int main(int argc, char **argv)
 		turn(&bench);
 	shard_housekeeping(bench.shard);
 	report_memory(&bench, before);
-	measure(&bench, "lookup", 32, lookup_batch);
-	measure(&bench, "lookup", 1, lookup_batch);
-	measure(&bench, "GET", 32, get_batch);
-	measure(&bench, "GET", 1, get_batch);
-	measure(&bench, "SET overwrite", 32, set_batch);
-	measure(&bench, "SET overwrite", 1, set_batch);
+	for (uint32_t i = 0; i < sizeof(table) / sizeof(table[0]); i++)
+		measure(&bench, &table[i]);
+	measure_sweep(&bench, "no item expires");
+	set_expiry(&bench, 1);
+	measure_sweep(&bench, "one item expires");
+	set_expiry(&bench, bench.key_count);
+	measure_sweep(&bench, "all items expire");
 	shard_destroy(bench.shard);
 	item_memory_destroy(bench.memory);
 	rcu_unregister_thread();
