@@ -140,7 +140,7 @@ static enum wire_status publish(const struct execution *e, struct item *item, ui
 	enum status status;
 
 	if (!item)
-		return WIRE_NO_SPACE;
+		return (enum wire_status)shard_refusal(e->core->shard);
 	status = shard_put(e->core->shard, &e->core->batch.keys, e->i, item);
 	if (status != STATUS_OK) {
 		shard_item_discard(e->core->shard, item);

@@ -60,7 +60,7 @@ struct index {
 
 	/* Housekeeper. */
 	struct generation *unfinished; /* being built */
-	uint32_t build_pause; /* calls to skip after a failure; naturally atomic */
+	uint32_t build_pause;          /* calls to skip after a failure; naturally atomic */
 	uint32_t build_skip;
 	uint32_t tables_made;
 	char name[NAME_SIZE - 7];
@@ -366,7 +366,10 @@ static bool add_to_current(struct index *index, uint64_t digest, struct item *it
 	return start_growth(index) && index_table_add(index->current->table, digest, item);
 }
 
-bool index_awaits_table(const struct index *index)
+/* Whether an insert refused now may soon succeed: a larger table is built, or being built without
+ * failure so far.
+ */
+static bool awaits_table(const struct index *index)
 {
 	if (__atomic_load_n(&index->built, __ATOMIC_ACQUIRE))
 		return true;
@@ -374,30 +377,35 @@ bool index_awaits_table(const struct index *index)
 	       __atomic_load_n(&index->build_pause, __ATOMIC_RELAXED) == 0;
 }
 
-bool index_insert(struct index *index, const struct key_ref *key, struct item *item)
+/* Stores the entry under a half that no other key has. */
+static enum status insert_half(struct index *index, uint64_t digest, struct item *item)
 {
-	uint64_t digest = key->digest.low;
+	bool added = add_to_current(index, digest, item);
 
-	if (find(index->view, digest)) {
-		digest = key->digest.high;
-		if (find(index->view, digest)) {
-			counter_add(&index->stats.collisions, 1);
-			return false;
-		}
-		/* Before the entry, so that no reader finds the low half taken and does not look
-		 * further.
-		 */
-		counter_add(&index->alternates, 1);
-	}
-	if (!add_to_current(index, digest, item)) {
-		if (digest != key->digest.low)
-			counter_subtract(&index->alternates, 1);
-		request_table(index);
-		return false;
-	}
-	counter_add(&index->stats.entries, 1);
 	request_table(index);
-	return true;
+	if (!added)
+		return awaits_table(index) ? STATUS_RETRY : STATUS_NO_SPACE;
+	counter_add(&index->stats.entries, 1);
+	return STATUS_OK;
+}
+
+enum status index_insert(struct index *index, const struct key_ref *key, struct item *item)
+{
+	enum status status;
+
+	if (!find(index->view, key->digest.low))
+		return insert_half(index, key->digest.low, item);
+	if (find(index->view, key->digest.high)) {
+		counter_add(&index->stats.collisions, 1);
+		return STATUS_NO_SPACE;
+	}
+	/* Before the entry, so that no reader finds the low half taken and does not look further.
+	 */
+	counter_add(&index->alternates, 1);
+	status = insert_half(index, key->digest.high, item);
+	if (status != STATUS_OK)
+		counter_subtract(&index->alternates, 1);
+	return status;
 }
 
 /* The half of 'digest' that 'item' is stored under. */

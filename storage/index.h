@@ -9,6 +9,7 @@
 #include "storage/item.h"
 #include "storage/key.h"
 #include "storage/reclaim.h"
+#include "storage/status.h"
 
 /* Growth, in the order it happens:
  *
@@ -57,13 +58,11 @@ void index_destroy(struct index *index);
 void index_lookup(const struct index *index, const struct key_ref *keys, uint32_t count,
 		  struct item **items);
 
-/* Maps a key that index_lookup() did not find to 'item' (owner). False when there is no room, or
- * both halves of its digest belong to other keys: nothing changed.
+/* Maps a key that index_lookup() did not find to 'item' (owner). On another outcome than STATUS_OK
+ * nothing changed: STATUS_RETRY when there is no room and a larger table is on its way,
+ * STATUS_NO_SPACE when none can be built, or both halves of the key's digest belong to other keys.
  */
-bool index_insert(struct index *index, const struct key_ref *key, struct item *item);
-
-/* Whether a larger table is on its way, so that an insert refused now may soon succeed (owner). */
-bool index_awaits_table(const struct index *index);
+enum status index_insert(struct index *index, const struct key_ref *key, struct item *item);
 
 /* Makes the entry of 'old' point to 'item', which has the same key (owner). */
 void index_replace(struct index *index, struct key_digest digest, const struct item *old,

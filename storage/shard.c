@@ -14,7 +14,12 @@
 #include "storage/item_memory.h"
 #include "storage/slot_space.h"
 
-#define CAPACITY_DEFAULT ((1u << 16) - 1)
+/* Entries of the first table when nobody says: one per so many bytes of the worker's share of
+ * memory, so that a node that is loaded at full speed does not begin by growing in haste.
+ */
+#define CAPACITY_DEFAULT_BYTES 1024u
+#define CAPACITY_DEFAULT_MIN ((1u << 16) - 1)
+#define CAPACITY_DEFAULT_MAX ((1u << 20) - 1)
 
 /* Tells items from what the index retires. */
 #define ARGUMENT_ITEM UINT32_MAX
@@ -50,6 +55,7 @@ struct shard {
 	uint64_t now_ms;         /* of the last background slice */
 	uint64_t expiring_items; /* with an expiry */
 	uint64_t retired_bytes;  /* of items not yet free */
+	uint32_t refused_size;   /* bytes of the item that last found no memory */
 	uint64_t expired;
 	uint64_t evicted;
 	uint64_t relocated;
@@ -105,12 +111,25 @@ static int create_slots(struct shard *shard, uint32_t worker_count)
 	return slot_space_init(&shard->slots, slot_max, shard->partition_count / worker_count + 1);
 }
 
+static uint32_t capacity_initial(const struct shard_options *options)
+{
+	struct item_memory_stats memory;
+	uint64_t capacity;
+
+	if (options->capacity_initial != 0)
+		return options->capacity_initial;
+	item_memory_stats(options->memory, &memory);
+	capacity = memory.limit_bytes / options->worker_count / CAPACITY_DEFAULT_BYTES;
+	if (capacity < CAPACITY_DEFAULT_MIN)
+		return CAPACITY_DEFAULT_MIN;
+	return capacity < CAPACITY_DEFAULT_MAX ? (uint32_t)capacity : CAPACITY_DEFAULT_MAX;
+}
+
 static int create_parts(struct shard *shard, const struct shard_options *options)
 {
 	struct index_options index_options = {
 		.name = options->name,
-		.capacity_initial =
-			options->capacity_initial ? options->capacity_initial : CAPACITY_DEFAULT,
+		.capacity_initial = capacity_initial(options),
 	};
 	int error = create_slots(shard, options->worker_count);
 
@@ -342,6 +361,7 @@ static struct item *allocate_short(struct shard *shard, uint32_t size)
 	item = item_pool_alloc(shard->pool, size);
 	if (item)
 		return item;
+	shard->refused_size = size;
 	if (shard->expiring_items > 0)
 		expiry_hurry(&shard->expiry, slot_count(shard));
 	if (shard->policy == EVICTION_ON) {
@@ -366,6 +386,16 @@ struct item *shard_item_create(struct shard *shard, const struct key_ref *key, u
 	item->key_size = (uint8_t)key->size;
 	memcpy(item->bytes, key->bytes, key->size);
 	return item;
+}
+
+enum status shard_refusal(const struct shard *shard)
+{
+	struct index_stats index;
+
+	index_stats(shard->index, &index);
+	if (shard->policy == EVICTION_ON && index.entries > 0)
+		return STATUS_RETRY;
+	return shard->retired_bytes >= shard->refused_size ? STATUS_RETRY : STATUS_NO_SPACE;
 }
 
 void shard_item_discard(struct shard *shard, struct item *item)
@@ -393,12 +423,15 @@ static void replace_item(struct shard *shard, struct partition *partition, struc
 static enum status insert_item(struct shard *shard, struct partition *partition,
 			       const struct key_ref *key, struct item *item)
 {
+	enum status status;
+
 	item->slot = partition_slot_take(partition);
 	if (item->slot == SLOT_NONE)
 		return STATUS_NO_SPACE;
-	if (!index_insert(shard->index, key, item)) {
+	status = index_insert(shard->index, key, item);
+	if (status != STATUS_OK) {
 		partition_slot_return(partition, item->slot);
-		return index_awaits_table(shard->index) ? STATUS_RETRY : STATUS_NO_SPACE;
+		return status;
 	}
 	partition_slot_publish(partition, item, NULL);
 	count_expiring(shard, item, NULL);

@@ -31,7 +31,7 @@ struct shard_options {
 	uint32_t worker_index; /* 0..worker_count-1 */
 	uint32_t worker_count; /* partition p belongs to worker p % worker_count */
 	uint32_t partition_count;  /* of the cluster */
-	uint32_t capacity_initial; /* items the first table holds; it grows online. 0 = 65,535 */
+	uint32_t capacity_initial; /* items the first table holds; it grows online. 0: by memory */
 	enum eviction eviction;
 	struct item_memory *memory;  /* shared by the shards of a node; outlives them */
 	struct grace_period *period; /* outlives the shard */
@@ -80,6 +80,13 @@ void shard_lookup(const struct shard *shard, struct shard_batch *batch);
  * fills value and expiry, then calls shard_put or shard_discard.
  */
 struct item *shard_item_create(struct shard *shard, const struct key_ref *key, uint32_t value_size);
+
+/* Why shard_item_create() just returned NULL (owner): STATUS_RETRY when memory is on its way to it,
+ * which a grace period holds up; else STATUS_NO_SPACE.
+ */
+enum status shard_refusal(const struct shard *shard);
+
+/* Gives back an item that was not published (owner). */
 void shard_item_discard(struct shard *shard, struct item *item);
 
 /* Publishes 'item' under batch->keys[i], replacing batch->items[i] if any, with the partition's

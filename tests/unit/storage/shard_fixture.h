@@ -129,7 +129,7 @@ static inline enum status fixture_batch_put(struct fixture *fixture, struct shar
 	enum status status;
 
 	if (!item)
-		return STATUS_NO_SPACE;
+		return shard_refusal(fixture->shard);
 	fixture_fill_value(item_value_unpublished(item), size, number, write);
 	item_set_expires_at_ms(item, expires_at_ms);
 	status = shard_put(fixture->shard, batch, i, item);

@@ -227,22 +227,56 @@ static void versions_order_all_writes_of_a_partition(void)
 
 /* --- Full --- */
 
+/* Until no item of any of these sizes finds memory, with nothing under way any more. */
+static uint64_t fill_up(struct fixture *fixture)
+{
+	uint64_t count = 0;
+
+	while (fixture_put(fixture, count, 1) == STATUS_OK) {
+		count++;
+		fixture_turn(fixture);
+	}
+	return count;
+}
+
+static void a_refusal_says_whether_to_come_again(void)
+{
+	struct fixture fixture;
+	uint64_t count;
+
+	open_small(&fixture, EVICTION_NONE);
+	count = fill_up(&fixture);
+	CU_ASSERT_EQUAL(fixture_put(&fixture, count, 1), STATUS_NO_SPACE);
+	for (uint64_t i = 0; i < 20; i++) /* memory is on its way, a grace period from here */
+		CU_ASSERT_EQUAL(fixture_remove(&fixture, i), STATUS_OK);
+	CU_ASSERT_EQUAL(fixture_put(&fixture, count, 1), STATUS_RETRY);
+	fixture_close(&fixture);
+
+	open_small(&fixture, EVICTION_ON);
+	count = 0;
+	while (fixture_put(&fixture, count, 1) == STATUS_OK) /* no grace period */
+		count++;
+	CU_ASSERT_EQUAL(fixture_put(&fixture, count, 1), STATUS_RETRY);
+	for (uint32_t i = 0; i < 20 && fixture_put(&fixture, count, 1) != STATUS_OK; i++)
+		fixture_turn(&fixture);
+	CU_ASSERT_EQUAL(fixture_put(&fixture, count, 1), STATUS_OK);
+	fixture_close(&fixture);
+}
+
 static void full_memory_refuses_and_loses_nothing(void)
 {
 	struct fixture fixture;
-	uint64_t count = 0, lost = 0;
+	uint64_t count, lost = 0;
 
 	open_small(&fixture, EVICTION_NONE);
-	while (fixture_put(&fixture, count, 1) == STATUS_OK) {
-		count++;
-		fixture_turn(&fixture);
-	}
+	count = fill_up(&fixture);
 	CU_ASSERT(count > 5000);
 	for (uint32_t i = 0; i < 100;
 	     i++) { /* an overwrite needs memory, too, until the old item is free */
 		enum status status = fixture_put(&fixture, i, 1);
 
-		CU_ASSERT(status == STATUS_OK || status == STATUS_NO_SPACE);
+		CU_ASSERT(status == STATUS_OK || status == STATUS_NO_SPACE ||
+			  status == STATUS_RETRY);
 		fixture_turn(&fixture);
 	}
 	for (uint64_t i = 0; i < count; i++) {
@@ -458,6 +492,7 @@ int main(void)
 		UNIT_TEST(a_write_leaves_other_keys_of_the_batch_alone),
 		UNIT_TEST(random_batches_match_a_model),
 		UNIT_TEST(versions_order_all_writes_of_a_partition),
+		UNIT_TEST(a_refusal_says_whether_to_come_again),
 		UNIT_TEST(full_memory_refuses_and_loses_nothing),
 		UNIT_TEST(a_full_index_refuses_and_loses_nothing),
 		UNIT_TEST(a_collision_is_refused_and_counted),
