@@ -103,20 +103,15 @@ static inline void flow_end(struct flow *flow, struct request *request)
 		flow->sequence_oldest++;
 }
 
-/* Writes the datagram header of a request; its operations follow. */
+/* Writes the datagram header of a request, as wire_header_write() does but by three stores; its operations follow. */
 static inline void flow_write_header(const struct flow *flow, const struct request *request,
 				     uint8_t *at)
 {
-	struct wire_header header = {
-		.kind = WIRE_REQUEST,
-		.op_count = request->op_count,
-		.session_id = flow->session_id,
-		.token = flow->token,
-		.sequence = request->sequence,
-		.map_version = flow->map_version,
-	};
-
-	wire_header_write(at, &header);
+	wire_put_u64(at, (uint64_t)WIRE_MAGIC << 56 | (uint64_t)WIRE_VERSION << 48 |
+				 (uint64_t)WIRE_REQUEST << 40 | (uint64_t)request->op_count << 32 |
+				 flow->session_id);
+	wire_put_u64(at + WIRE_AT_TOKEN, flow->token);
+	wire_put_u64(at + WIRE_AT_SEQUENCE, (uint64_t)request->sequence << 32 | flow->map_version);
 }
 
 #define FLOW_HELLO_SIZE (WIRE_HEADER_SIZE + WIRE_HELLO_BODY_SIZE)

@@ -20,8 +20,6 @@
  * Thread safety: one thread records; others may merge from it meanwhile and see each count either before or after.
  */
 struct histogram {
-	uint64_t count;
-	uint64_t sum;
 	uint64_t max;
 	uint64_t buckets[HISTOGRAM_BUCKET_COUNT];
 };
@@ -48,11 +46,12 @@ static inline void histogram_record(struct histogram *histogram, uint64_t value,
 	if (value > HISTOGRAM_VALUE_MAX)
 		value = HISTOGRAM_VALUE_MAX;
 	histogram_add(&histogram->buckets[histogram_bucket_of(value)], times);
-	histogram_add(&histogram->count, times);
-	histogram_add(&histogram->sum, value * times);
 	if (value > histogram->max)
 		__atomic_store_n(&histogram->max, value, __ATOMIC_RELAXED);
 }
+
+/* How many values were recorded. */
+uint64_t histogram_count(const struct histogram *histogram);
 
 /* Adds all that 'from' recorded to 'into'. */
 void histogram_merge(struct histogram *into, const struct histogram *from);
@@ -62,7 +61,7 @@ void histogram_merge(struct histogram *into, const struct histogram *from);
  */
 uint64_t histogram_percentile(const struct histogram *histogram, double percent);
 
-/* 0 when empty. */
+/* To the precision of the buckets; 0 when empty. */
 double histogram_mean(const struct histogram *histogram);
 
 #endif

@@ -202,13 +202,10 @@ static void take_answer(struct load_worker *worker, struct flow *flow, struct re
 		tally_add(&tally->malformed, 1);
 		doubt_operations(worker, operations, request->op_count);
 	}
-	tally_add(&tally->answered, 1);
 	record_latency(tally, operations, request->op_count,
 		       clock_ns(&worker->settings->clock, now - request->planned));
-	if (load_worker_tally(worker, now) == worker->measured) {
-		tally_add(&worker->measured->window_datagrams, 1);
-		tally_add(&worker->measured->window_ops, request->op_count);
-	}
+	worker->burst_datagrams++;
+	worker->burst_ops += request->op_count;
 	end_request(worker, flow, request);
 }
 

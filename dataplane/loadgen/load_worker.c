@@ -186,10 +186,8 @@ static void greet(struct load_worker *worker, uint64_t now)
 	}
 }
 
-/* The next flow to 'server_worker' with room for one more request, or NULL. Stays with a flow for as long as it has room: its lines
- * are in the cache.
- */
-static struct flow *choose_flow(struct load_worker *worker, uint16_t server_worker)
+/* The next flow after the current one, to 'server_worker', with room for one more request, or NULL. */
+static struct flow *search_flow(struct load_worker *worker, uint16_t server_worker)
 {
 	uint32_t stride = worker->source.server_workers;
 	uint32_t start = worker->flow_next - worker->flow_next % stride + server_worker;
@@ -203,6 +201,18 @@ static struct flow *choose_flow(struct load_worker *worker, uint16_t server_work
 		}
 	}
 	return NULL;
+}
+
+/* A flow to 'server_worker' with room for one more request, or NULL: the last one used for as long as it has room, for its lines are in
+ * the cache.
+ */
+static inline struct flow *choose_flow(struct load_worker *worker, uint16_t server_worker)
+{
+	struct flow *flow = worker->flows[worker->flow_next];
+
+	if (flow->server_worker == server_worker && flow_has_room(flow))
+		return flow;
+	return search_flow(worker, server_worker);
 }
 
 /* ---- sending ---- */
@@ -409,13 +419,19 @@ static uint32_t receive(struct load_worker *worker)
 	struct transport *transport = worker->transport;
 	struct transport_datagram datagrams[BURST];
 	uint32_t count = transport->ops->receive(transport, datagrams, BURST);
+	struct tally *tally;
 	uint64_t now;
 
 	if (count == 0)
 		return 0;
 	now = clock_now();
+	worker->burst_datagrams = 0;
+	worker->burst_ops = 0;
 	for (uint32_t i = 0; i < count; i++)
 		load_reply_take(worker, &datagrams[i], now);
+	tally = load_worker_tally(worker, now);
+	tally_add(&tally->received_datagrams, worker->burst_datagrams);
+	tally_add(&tally->received_ops, worker->burst_ops);
 	transport->ops->release(transport, datagrams, count);
 	return count;
 }

@@ -33,11 +33,13 @@ struct load_worker {
 	uint32_t flow_count;
 	uint32_t flow_next; /* the last one used; the search for room starts there */
 	struct flow_server server;
-	struct tally *measured; /* of requests planned within the measured time */
-	struct tally *rest;     /* of all others */
-	uint32_t outstanding;   /* datagrams */
-	bool exhausted;         /* the phase has no more operations */
-	uint64_t expire_next;   /* ticks: when to look for requests without reply again */
+	struct tally *measured;   /* of requests planned within the measured time */
+	struct tally *rest;       /* of all others */
+	uint32_t burst_datagrams; /* answered in the burst at hand, and their operations */
+	uint32_t burst_ops;
+	uint32_t outstanding; /* datagrams */
+	bool exhausted;       /* the phase has no more operations */
+	uint64_t expire_next; /* ticks: when to look for requests without reply again */
 	uint64_t expire_gap;
 	char failure[256]; /* why the phase failed, "" = it did not */
 };

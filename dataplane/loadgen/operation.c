@@ -76,6 +76,20 @@ const struct operation_trait operation_traits[OPERATION_KIND_COUNT + 1] = {
 				 .returns_value = true },
 };
 
+void operation_key_write_any(uint8_t *at, uint16_t key_size, uint8_t space, uint64_t index)
+{
+	uint64_t digits[2] = { operation_hex8((uint32_t)(index >> 32)),
+			       operation_hex8((uint32_t)index) };
+
+	if (key_size >= sizeof(digits)) {
+		memset(at, '0', key_size - sizeof(digits));
+		memcpy(at + key_size - sizeof(digits), digits, sizeof(digits));
+	} else {
+		memcpy(at, (uint8_t *)digits + sizeof(digits) - key_size, key_size);
+	}
+	at[0] = space;
+}
+
 bool operation_key_size_fits(uint16_t key_size, uint64_t key_count)
 {
 	unsigned digits = key_size - 1u;

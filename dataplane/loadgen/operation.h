@@ -86,19 +86,24 @@ static inline uint64_t operation_hex8(uint32_t x)
 	return htobe64(v + UINT64_C(0x3030303030303030) + letters * 39); /* 'a' - '0' - 10 */
 }
 
+#define OPERATION_KEY_SIZE_FAST 16u
+
+/* Writes a key whose size is not OPERATION_KEY_SIZE_FAST: see operation_key_write(). */
+void operation_key_write_any(uint8_t *at, uint16_t key_size, uint8_t space, uint64_t index);
+
 /* Writes the key: the letter of its space, then its index in hexadecimal, zeros before it. */
 static inline void operation_key_write(uint8_t *at, uint16_t key_size, uint8_t space,
 				       uint64_t index)
 {
-	uint64_t digits[2] = { operation_hex8((uint32_t)(index >> 32)),
-			       operation_hex8((uint32_t)index) };
+	uint64_t digits[2];
 
-	if (key_size >= sizeof(digits)) {
-		memset(at, '0', key_size - sizeof(digits));
-		memcpy(at + key_size - sizeof(digits), digits, sizeof(digits));
-	} else {
-		memcpy(at, (uint8_t *)digits + sizeof(digits) - key_size, key_size);
+	if (__builtin_expect(key_size != OPERATION_KEY_SIZE_FAST, 0)) {
+		operation_key_write_any(at, key_size, space, index);
+		return;
 	}
+	digits[0] = operation_hex8((uint32_t)(index >> 32));
+	digits[1] = operation_hex8((uint32_t)index);
+	memcpy(at, digits, sizeof(digits));
 	at[0] = space;
 }
 
@@ -123,8 +128,7 @@ static inline uint8_t *operation_write(const struct operation_format *format,
 {
 	if (operation->kind != OPERATION_GET)
 		return operation_write_any(format, operation, at);
-	wire_put_u32(at, (uint32_t)WIRE_GET << 24 | format->key_size);
-	wire_put_u32(at + 4, 0);
+	wire_put_u64(at, (uint64_t)WIRE_GET << 56 | (uint64_t)format->key_size << 32);
 	operation_key_write(at + WIRE_REQUEST_OP_SIZE, format->key_size, operation->space,
 			    operation->key);
 	return at + WIRE_REQUEST_OP_SIZE + format->key_size;

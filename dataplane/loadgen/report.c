@@ -77,9 +77,9 @@ static void judge_answers(struct report *report)
 
 	if (lost > report->options->loss_limit_percent / 100.0)
 		blame(report, "%.3f %% of the datagrams got no reply", 100.0 * lost);
-	if (report->options->duration_seconds > 0 && measured->answered == 0 &&
+	if (report->options->duration_seconds > 0 && measured->received_datagrams == 0 &&
 	    report->result->failure[0] == '\0')
-		blame(report, "no request of the measured time was answered");
+		blame(report, "no reply came during the measured time");
 	if (measured->malformed)
 		blame(report, "%llu replies were malformed or refused the datagram as a whole",
 		      (unsigned long long)measured->malformed);
@@ -125,7 +125,7 @@ static double percentile_us(const struct histogram *histogram, double percent)
 static void print_operation(FILE *file, const char *name, const struct tally *tally, unsigned kind)
 {
 	const struct histogram *latency = &tally->latency[kind];
-	uint64_t ops = latency->count;
+	uint64_t ops = histogram_count(latency);
 	const uint64_t *statuses = tally->statuses[kind];
 
 	fprintf(file, "  %-14s %12llu %12llu %10llu %8llu  %9.1f %9.1f %9.1f %9.1f %9.1f\n", name,
@@ -183,13 +183,13 @@ static void print_measured(const struct report *report, FILE *file)
 	fprintf(file, "\n  %-14s %12s %12s %10s %8s  %9s %9s %9s %9s %9s\n", "operation", "count",
 		"ok", "not found", "errors", "p50 us", "p90", "p99", "p99.9", "max");
 	for (unsigned kind = 0; kind < OPERATION_KIND_COUNT; kind++) {
-		if (measured->latency[kind].count)
+		if (measured->latency[kind].max)
 			print_operation(file, operation_traits[kind].name, measured, kind);
 	}
 	print_errors(file, measured);
 	fprintf(file, "\n  throughput     %.0f ops/s, %.0f datagrams/s over %.2f s\n",
-		(double)measured->window_ops / seconds,
-		(double)measured->window_datagrams / seconds, seconds);
+		(double)measured->received_ops / seconds,
+		(double)measured->received_datagrams / seconds, seconds);
 	fprintf(file, "  loss           %llu of %llu datagrams (%.4f %%), %llu sent again\n",
 		(unsigned long long)measured->lost, (unsigned long long)measured->sent,
 		100.0 * share(measured->lost, measured->sent),
@@ -275,7 +275,7 @@ static json_t *json_operation(const struct tally *tally, unsigned kind)
 					    integer(tally->statuses[kind][status]));
 	}
 	return json_pack("{s:I, s:I, s:I, s:I, s:o, s:o}", "count",
-			 (json_int_t)tally->latency[kind].count, "ok",
+			 (json_int_t)histogram_count(&tally->latency[kind]), "ok",
 			 (json_int_t)tally->statuses[kind][WIRE_OK], "not_found",
 			 (json_int_t)tally->statuses[kind][WIRE_NOT_FOUND], "errors",
 			 (json_int_t)tally_errors(tally, kind), "statuses", statuses, "latency_us",
@@ -287,7 +287,7 @@ static json_t *json_operations(const struct tally *tally)
 	json_t *operations = json_object();
 
 	for (unsigned kind = 0; kind < OPERATION_KIND_COUNT; kind++) {
-		if (tally->latency[kind].count)
+		if (tally->latency[kind].max)
 			json_object_set_new(operations, operation_traits[kind].name,
 					    json_operation(tally, kind));
 	}
@@ -301,12 +301,12 @@ static json_t *json_datagrams(const struct report *report)
 
 	return json_pack(
 		"{s:I, s:I, s:I, s:f, s:I, s:I, s:I, s:I, s:I}", "sent", (json_int_t)measured->sent,
-		"answered", (json_int_t)measured->answered, "lost", (json_int_t)measured->lost,
-		"loss_share", share(measured->lost, measured->sent), "retried",
-		(json_int_t)measured->retried, "malformed", (json_int_t)measured->malformed,
-		"need_hello", (json_int_t)measured->need_hello, "unexpected",
-		(json_int_t)(TOTAL(result, unexpected) + result->unexpected), "send_errors",
-		(json_int_t)result->send_errors);
+		"received", (json_int_t)measured->received_datagrams, "lost",
+		(json_int_t)measured->lost, "loss_share", share(measured->lost, measured->sent),
+		"retried", (json_int_t)measured->retried, "malformed",
+		(json_int_t)measured->malformed, "need_hello", (json_int_t)measured->need_hello,
+		"unexpected", (json_int_t)(TOTAL(result, unexpected) + result->unexpected),
+		"send_errors", (json_int_t)result->send_errors);
 }
 
 static json_t *json_lateness(const struct report *report)
@@ -343,8 +343,8 @@ json_t *report_json(const struct report *report)
 			 "program", "godwit-bench", "version", GODWIT_VERSION, "valid",
 			 report_is_valid(report), "invalid_reasons", json_reasons(report), "config",
 			 json_config(report), "throughput", "seconds", result->measured_seconds,
-			 "ops_per_s", (double)measured->window_ops / seconds, "datagrams_per_s",
-			 (double)measured->window_datagrams / seconds, "operations",
+			 "ops_per_s", (double)measured->received_ops / seconds, "datagrams_per_s",
+			 (double)measured->received_datagrams / seconds, "operations",
 			 json_operations(measured), "datagrams", json_datagrams(report), "lateness",
 			 json_lateness(report), "load", "keys", (json_int_t)result->preload_keys,
 			 "seconds", result->preload_seconds, "verification", "enabled",

@@ -53,15 +53,6 @@ static void merge(struct runner *runner, struct tally *measured, struct tally *r
 	}
 }
 
-static uint64_t ops_of(const struct tally *tally)
-{
-	uint64_t ops = 0;
-
-	for (unsigned kind = 0; kind < OPERATION_KIND_COUNT; kind++)
-		ops += tally->latency[kind].count;
-	return ops;
-}
-
 static const char *phase_name(const struct runner *runner, uint64_t now)
 {
 	switch (runner->phase.kind) {
@@ -81,7 +72,7 @@ static const char *phase_name(const struct runner *runner, uint64_t now)
 static void merge_latencies(struct histogram *into, const struct tally *tally)
 {
 	for (unsigned kind = 0; kind < OPERATION_KIND_COUNT; kind++) {
-		if (tally->latency[kind].count)
+		if (tally->latency[kind].max)
 			histogram_merge(into, &tally->latency[kind]);
 	}
 }
@@ -91,7 +82,7 @@ static void print_progress(struct runner *runner, uint64_t now, struct tally *al
 {
 	const struct clock_rate *clock = &runner->settings->clock;
 	double seconds = clock_seconds(clock, now - runner->progress_at);
-	uint64_t ops = ops_of(all);
+	uint64_t ops = all->received_ops;
 
 	if (runner->phase.kind == LOAD_RUN)
 		merge_latencies(latency, all);
@@ -99,7 +90,7 @@ static void print_progress(struct runner *runner, uint64_t now, struct tally *al
 		runner->plan->progress_in_place ? "\r" : "", phase_name(runner, now),
 		clock_seconds(clock, now - runner->phase.start),
 		(double)(ops - runner->progress_ops) / seconds / 1e6);
-	if (latency->count)
+	if (latency->max)
 		fprintf(runner->plan->progress, "  p50 %.1f  p99 %.1f us",
 			(double)histogram_percentile(latency, 50.0) / 1e3,
 			(double)histogram_percentile(latency, 99.0) / 1e3);

@@ -29,7 +29,7 @@ void tally_merge(struct tally *into, const struct tally *from)
 		into->late_ticks_max = late_ticks_max;
 	for (unsigned kind = 0; kind < OPERATION_KIND_COUNT; kind++) {
 		merge_counters(into->statuses[kind], from->statuses[kind], WIRE_STATUS_COUNT);
-		if (__atomic_load_n(&from->latency[kind].count, __ATOMIC_RELAXED))
+		if (__atomic_load_n(&from->latency[kind].max, __ATOMIC_RELAXED))
 			histogram_merge(&into->latency[kind], &from->latency[kind]);
 	}
 }

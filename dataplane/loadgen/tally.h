@@ -8,21 +8,21 @@
 #include "dataplane/loadgen/histogram.h"
 #include "dataplane/loadgen/operation.h"
 
-/* All zero is empty. All members before 'statuses' are counters, but for late_ticks_max.
+/* All zero is empty. What belongs to a request counts where its planned time does, but for received_*.
  *
  * Thread safety: one thread counts, by tally_add(); others may merge from it meanwhile.
  */
 struct tally {
-	uint64_t planned;  /* datagrams whose planned send time came */
-	uint64_t sent;     /* datagrams of which the first transmission went out */
-	uint64_t retried;  /* transmissions after the first */
-	uint64_t answered; /* datagrams whose reply came */
-	uint64_t lost;     /* datagrams given up without reply */
-	uint64_t late;     /* sent later than the limit after their planned time, or not at all */
+	uint64_t planned; /* datagrams whose planned send time came */
+	uint64_t sent;    /* datagrams of which the first transmission went out */
+	uint64_t retried; /* transmissions after the first */
+	uint64_t lost;    /* datagrams given up without reply */
+	uint64_t late;    /* sent later than the limit after their planned time, or not at all */
 	uint64_t
 		blocked; /* turns in which a datagram was due but no flow had room for one more sequence */
-	uint64_t window_datagrams; /* replies that came in during the measured time */
-	uint64_t window_ops;
+	uint64_t
+		received_datagrams; /* replies, by the time they came in, whenever their requests were planned */
+	uint64_t received_ops;
 	uint64_t unexpected; /* replies nobody waits for: late, duplicated or foreign */
 	uint64_t
 		malformed; /* replies that could not be parsed, or refuse the datagram as a whole */
