@@ -505,6 +505,9 @@ static const struct row rows[] = {
 };
 #define ROW_COUNT (sizeof(rows) / sizeof(rows[0]))
 
+/* getopt_long's codes of rows start above all characters it may return. */
+#define ROW_CODE_FIRST 256
+
 void bench_options_print_help(void)
 {
 	printf("Usage: godwit-bench [OPTIONS] [-- EAL-ARGUMENTS]\n"
@@ -595,7 +598,7 @@ static void fill_getopt(struct option *table)
 			*table++ =
 				(struct option){ rows[i].name,
 						 rows[i].argument ? required_argument : no_argument,
-						 NULL, (int)i + 256 };
+						 NULL, (int)i + ROW_CODE_FIRST };
 	}
 	memset(table, 0, sizeof(*table));
 }
@@ -619,14 +622,12 @@ int bench_options_parse(struct bench_options *options, int argc, char **argv, ch
 	fill_getopt(table);
 	optind = 0; /* start anew, also for the next caller */
 	while ((code = getopt_long(argc, argv, "+:", table, NULL)) != -1) {
-		const struct row *row = &rows[code - 256];
-
-		if (code < 256) {
+		if (code < ROW_CODE_FIRST) {
 			explain(&parse, code, argv);
 			return -1;
 		}
-		parse.option = row->name;
-		if (!row->take(&parse, optarg))
+		parse.option = rows[code - ROW_CODE_FIRST].name;
+		if (!rows[code - ROW_CODE_FIRST].take(&parse, optarg))
 			return -1;
 	}
 	if (options->action != BENCH_RUN)
