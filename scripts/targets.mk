@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: BSD-3-Clause
 # The targets people call. Included by the Makefile; `make help` prints the text after '##'.
 .DEFAULT_GOAL := all
-.PHONY: help all deps demo test check unit integration check-includes format clean
+.PHONY: help all deps demo test check bench unit integration check-includes format clean
 
 SANITIZE_FLAGS := -fsanitize=address,undefined -fno-sanitize-recover=all
 
@@ -27,6 +27,9 @@ check: ## what must hold before a commit: the tests, a clang build, units under 
 	$(MAKE) test
 	$(MAKE) CC=clang BUILD=$(BUILD)/clang all
 	$(MAKE) BUILD=$(BUILD)/asan OPT=-O1 SANITIZE="$(SANITIZE_FLAGS)" unit
+
+bench: all ## measure a node against the echo ceiling of this machine (root; BENCH_QUICK=1: two short rounds)
+	scripts/bench --build $(BUILD) $(if $(BENCH_QUICK),--quick)
 
 unit: $(UNIT_BIN) ## build and run the unit tests
 	scripts/run-units $(UNIT_BIN)
