@@ -237,22 +237,32 @@ static void find_all(const struct index_view *view, const struct key_ref *keys, 
 	find_rest(view, digests, count, items);
 }
 
-void index_lookup(const struct index *index, const struct key_ref *keys, uint32_t count,
-		  struct item **items)
+void index_lookup_begin(const struct index *index, const struct key_ref *keys, uint32_t count,
+			struct item **items)
 {
-	const struct index_view *view = rcu_dereference(index->view);
-
 	if (count == 0)
 		return;
-	find_all(view, keys, count, items);
+	find_all(rcu_dereference(index->view), keys, count, items);
 	for (uint32_t i = 0; i < count; i++) {
 		rte_prefetch0(items[i]);
 		rte_prefetch0((const uint8_t *)items[i] + 64);
 	}
+}
+
+void index_lookup_end(const struct index *index, const struct key_ref *keys, uint32_t count,
+		      struct item **items)
+{
 	for (uint32_t i = 0; i < count; i++) {
 		if (!items[i] || !is_item_of(items[i], &keys[i]))
-			items[i] = find_alternate(index, view, &keys[i]);
+			items[i] = find_alternate(index, rcu_dereference(index->view), &keys[i]);
 	}
+}
+
+void index_lookup(const struct index *index, const struct key_ref *keys, uint32_t count,
+		  struct item **items)
+{
+	index_lookup_begin(index, keys, count, items);
+	index_lookup_end(index, keys, count, items);
 }
 
 /* --- Writes --- */

@@ -58,6 +58,14 @@ void index_destroy(struct index *index);
 void index_lookup(const struct index *index, const struct key_ref *keys, uint32_t count,
 		  struct item **items);
 
+/* The same in two steps, for a caller that has other work while memory is fetched. The first finds
+ * candidates and prefetches them; the second compares their keys.
+ */
+void index_lookup_begin(const struct index *index, const struct key_ref *keys, uint32_t count,
+			struct item **items);
+void index_lookup_end(const struct index *index, const struct key_ref *keys, uint32_t count,
+		      struct item **items);
+
 /* Maps a key that index_lookup() did not find to 'item' (owner). On another outcome than STATUS_OK
  * nothing changed: STATUS_RETRY when there is no room and a larger table is on its way,
  * STATUS_NO_SPACE when none can be built, or both halves of the key's digest belong to other keys.

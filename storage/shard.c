@@ -55,7 +55,6 @@ struct shard {
 	uint64_t now_ms;         /* of the last background slice */
 	uint64_t expiring_items; /* with an expiry */
 	uint64_t retired_bytes;  /* of items not yet free */
-	uint64_t memory_share;   /* of the node's, in bytes, if all its shards had the same */
 	uint32_t refused_size;   /* bytes of the item that last found no memory */
 	uint64_t expired;
 	uint64_t evicted;
@@ -108,7 +107,6 @@ static int create_slots(struct shard *shard, uint32_t worker_count)
 	uint64_t slot_max;
 
 	item_memory_stats(shard->memory, &stats);
-	shard->memory_share = stats.limit_bytes / worker_count;
 	slot_max = stats.limit_bytes / item_pool_block_size(item_size(1, 0));
 	return slot_space_init(&shard->slots, slot_max, shard->partition_count / worker_count + 1);
 }
@@ -291,6 +289,18 @@ void shard_lookup(const struct shard *shard, struct shard_batch *batch)
 	index_lookup(shard->index, batch->keys, batch->count, batch->items);
 }
 
+void shard_lookup_begin(const struct shard *shard, struct shard_batch *batch, uint32_t first,
+			uint32_t count)
+{
+	index_lookup_begin(shard->index, batch->keys + first, count, batch->items + first);
+}
+
+void shard_lookup_end(const struct shard *shard, struct shard_batch *batch, uint32_t first,
+		      uint32_t count)
+{
+	index_lookup_end(shard->index, batch->keys + first, count, batch->items + first);
+}
+
 /* --- Batches --- */
 
 /* What keys[i] maps to now. An item that was evicted since the lookup is still memory that may be
@@ -335,10 +345,9 @@ static void memory_state(const struct shard *shard, struct eviction_memory *memo
 	struct item_pool_stats pool;
 
 	item_pool_stats(shard->pool, &pool);
-	memory->share = shard->memory_share;
 	memory->held = pool.slabs * ITEM_SLAB_SIZE;
-	memory->held_free = memory->held - pool.bytes_allocated;
-	memory->node_free = (uint64_t)item_memory_slabs_free(shard->memory) * ITEM_SLAB_SIZE;
+	memory->available = memory->held - pool.bytes_allocated +
+			    (uint64_t)item_memory_slabs_free(shard->memory) * ITEM_SLAB_SIZE;
 	memory->underway = shard->retired_bytes;
 }
 
@@ -447,9 +456,10 @@ static void prefetch_next_slot(const struct shard *shard, const struct shard_bat
 			       uint32_t i)
 {
 	const struct item *next = i + 1 < batch->count ? batch->items[i + 1] : NULL;
+	const struct partition *partition = next ? shard->by_number[next->partition] : NULL;
 
-	if (next)
-		partition_slot_prefetch(shard->by_number[next->partition], next->slot);
+	if (partition) /* the reader of another worker's item writes it not */
+		partition_slot_prefetch(partition, next->slot);
 }
 
 enum status shard_put(struct shard *shard, struct shard_batch *batch, uint32_t i, struct item *item)

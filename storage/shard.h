@@ -75,6 +75,16 @@ struct shard_batch {
  */
 void shard_lookup(const struct shard *shard, struct shard_batch *batch);
 
+/* The same in two steps for 'count' keys from 'first' on, so that the caller may do other work while
+ * the items are fetched: gather more keys of the batch, or execute earlier ones. In between items[]
+ * holds candidates that no one but the writes to earlier keys of the same batch may touch; those
+ * keep it coherent as ever.
+ */
+void shard_lookup_begin(const struct shard *shard, struct shard_batch *batch, uint32_t first,
+			uint32_t count);
+void shard_lookup_end(const struct shard *shard, struct shard_batch *batch, uint32_t first,
+		      uint32_t count);
+
 /* A new, unpublished item for 'key' with room for 'value_size' bytes, key copied, expiry 0, version
  * 0 (owner). Sheds expired items, then evicts if allowed; NULL when there is no memory. The caller
  * fills value and expiry, then calls shard_put or shard_discard.

@@ -231,8 +231,8 @@ static void a_mixed_batch_writes_its_own_and_reads_all(void)
 	key_of(&story, 2, 0, third);
 	one(&story, 1, operation(WIRE_SET, other, "before"));
 	ops[0] = operation(WIRE_SET, own, "mine");
-	ops[1] = operation(WIRE_SET, other, "not mine");
-	ops[2] = operation(WIRE_GET, other, NULL);
+	ops[1] = operation(WIRE_GET, other, NULL);
+	ops[2] = operation(WIRE_SET, other, "not mine");
 	ops[3] = operation(WIRE_DELETE, third, NULL);
 	ops[4] = operation(WIRE_EXISTS, third, NULL);
 	ops[5] = operation(WIRE_GET, own, NULL);
@@ -242,8 +242,8 @@ static void a_mixed_batch_writes_its_own_and_reads_all(void)
 	CU_ASSERT_TRUE_FATAL(ask(&story, 0, &datagram));
 	CU_ASSERT_EQUAL_FATAL(story.reply_count, 6);
 	CU_ASSERT_EQUAL(story.replies[0].status, WIRE_OK);
-	check_not_owner(&story, story.replies[1], 1);
-	check_value(story.replies[2], "before");
+	check_value(story.replies[1], "before");
+	check_not_owner(&story, story.replies[2], 1);
 	check_not_owner(&story, story.replies[3], 2);
 	CU_ASSERT_EQUAL(story.replies[4].status, WIRE_NOT_FOUND);
 	check_value(story.replies[5], "mine");
