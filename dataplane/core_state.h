@@ -101,6 +101,7 @@ struct request_batch {
 	struct request_op ops[SHARD_BATCH_MAX];
 	struct request requests[SHARD_BATCH_MAX];
 	uint32_t request_count;
+	uint32_t begun;           /* operations whose lookup has begun: the first so many */
 	uint64_t foreign_workers; /* whose items are read here */
 };
 

@@ -10,6 +10,11 @@
 #include "dataplane/request_reply.h"
 #include "dataplane/wire_partition.h"
 
+/* Operations that are looked up together: while their items are fetched from memory the next ones are
+ * read, or earlier ones executed. Fewer fetch too little at once, more leave nothing to do meanwhile.
+ */
+#define LOOKUP_CHUNK 8u
+
 /* What the operations of a datagram amount to. */
 struct request_summary {
 	uint32_t reply_size_min; /* bytes */
@@ -223,19 +228,43 @@ static void look_up_foreign(struct core *core, uint32_t worker)
 		batch->keys.items[at[i]] = foreign->items[i];
 }
 
-static void look_up(struct core *core)
+/* Begins the lookup of the operations that were added since the last call. */
+static void begin_lookup(struct core *core)
 {
 	struct request_batch *batch = &core->batch;
 
-	shard_lookup(core->shard, &batch->keys);
-	for (; unlikely(batch->foreign_workers != 0);
-	     batch->foreign_workers &= batch->foreign_workers - 1)
-		look_up_foreign(core, (uint32_t)__builtin_ctzll(batch->foreign_workers));
+	while (batch->begun < batch->keys.count) {
+		uint32_t left = batch->keys.count - batch->begun;
+		uint32_t count = left < LOOKUP_CHUNK ? left : LOOKUP_CHUNK;
+
+		shard_lookup_begin(core->shard, &batch->keys, batch->begun, count);
+		batch->begun += count;
+	}
+}
+
+/* After it, each operation's item is a candidate whose key is yet to be compared. */
+static void finish_lookup(struct core *core)
+{
+	struct request_batch *batch = &core->batch;
+	uint64_t workers = batch->foreign_workers;
+
+	begin_lookup(core);
+	for (; unlikely(workers != 0); workers &= workers - 1)
+		look_up_foreign(core, (uint32_t)__builtin_ctzll(workers));
+}
+
+static void empty_batch(struct request_batch *batch)
+{
+	batch->request_count = 0;
+	batch->keys.count = 0;
+	batch->begun = 0;
+	batch->foreign_workers = 0;
 }
 
 /* Executes operations first..end-1 of the batch, all of one request. */
 static void execute(struct core *core, struct request *request, uint32_t first, uint32_t end)
 {
+	shard_lookup_end(core->shard, &core->batch.keys, first, end - first);
 	for (uint32_t i = first; i < end; i++)
 		request_execute(core, request, i);
 }
@@ -266,15 +295,14 @@ void request_flush(struct core *core)
 
 	if (batch->request_count == 0)
 		return;
-	look_up(core);
+	finish_lookup(core);
 	for (uint32_t i = 0; i < batch->request_count; i++) {
 		struct request *request = &batch->requests[i];
 
 		execute(core, request, request->op_first, request->op_end);
 		finish(core, request);
 	}
-	batch->request_count = 0;
-	batch->keys.count = 0;
+	empty_batch(batch);
 }
 
 /* ---- requests ---- */
@@ -309,13 +337,15 @@ static void dispatch_small(struct core *core, struct request *request)
 	request->op_first = (uint16_t)first;
 	request->op_end = (uint16_t)batch->keys.count;
 	batch->request_count++;
+	if (batch->keys.count - batch->begun >= LOOKUP_CHUNK)
+		begin_lookup(core);
 }
 
 /* Reads the next operations of a large request into the empty batch; returns the byte behind them. */
 static const uint8_t *read_chunk(struct core *core, const struct request *request,
 				 const uint8_t *at, uint32_t left, struct request_summary *summary)
 {
-	core->batch.keys.count = 0;
+	empty_batch(&core->batch);
 	at = read_ops(core, request, at, left < SHARD_BATCH_MAX ? left : SHARD_BATCH_MAX, summary);
 	if (at)
 		make_keys(core, 0, summary);
@@ -342,12 +372,12 @@ static void dispatch_large(struct core *core, struct request *request)
 		at = request->payload + WIRE_HEADER_SIZE;
 		for (uint32_t read = 0; read < op_count; read += keys->count) {
 			at = read_chunk(core, request, at, op_count - read, &again);
-			look_up(core);
+			finish_lookup(core);
 			execute(core, request, 0, keys->count);
 		}
 		finish(core, request);
 	}
-	keys->count = 0;
+	empty_batch(&core->batch);
 }
 
 void request_dispatch(struct core *core, struct rte_mbuf *mbuf, const struct packet_view *view)
