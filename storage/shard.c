@@ -451,7 +451,7 @@ static enum status insert_item(struct shard *shard, struct partition *partition,
 	return STATUS_OK;
 }
 
-/* The next write of the batch overwrites its slot a few hundred cycles from now. */
+/* The next write of the batch changes its slot a few hundred cycles from now. */
 static void prefetch_next_slot(const struct shard *shard, const struct shard_batch *batch,
 			       uint32_t i)
 {
@@ -484,6 +484,7 @@ enum status shard_remove(struct shard *shard, struct shard_batch *batch, uint32_
 {
 	struct item *item = current_item(shard, batch, i);
 
+	prefetch_next_slot(shard, batch, i);
 	if (item)
 		*version = remove_item(shard, item, batch->keys[i].digest);
 	set_key_in_batch(batch, i, NULL);

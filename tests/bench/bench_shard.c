@@ -29,6 +29,15 @@
 #define WORK_MAX 64u
 #define DAY_MS (UINT64_C(24) * 3600 * 1000)
 
+#define TENTHS_MAX 2000u
+
+/* How long operations took, by tenths of a microsecond. */
+struct durations {
+	uint64_t count;
+	uint64_t slowest; /* cycles */
+	uint64_t tenths_us[TENTHS_MAX + 1];
+};
+
 struct bench {
 	struct key_secret secret;
 	struct grace_period period;
@@ -41,8 +50,9 @@ struct bench {
 	uint8_t keys[SHARD_BATCH_MAX][KEY_SIZE];
 	uint8_t reply[SHARD_BATCH_MAX][VALUE_SIZE];
 	struct shard_batch batch;
-	uint64_t cycles_slowest; /* of one operation */
-	uint64_t cycles_slice;   /* of one background slice */
+	uint64_t cycles_per_us;
+	struct durations operations;
+	struct durations slices; /* of background work */
 	uint64_t cycles_slice_total;
 	uint64_t preempted; /* operations and slices left out, because the thread lost its core */
 	long switches;      /* involuntary, when last looked */
@@ -74,19 +84,33 @@ static void write_key(uint8_t *key, uint64_t number)
 	memcpy(key + sizeof(number), "godwit..", sizeof(number));
 }
 
-/* Keeps the slowest. What the scheduler took away from the thread is not the shard's doing. */
-static void note_slowest(struct bench *bench, uint64_t cycles, uint64_t *slowest)
+/* What the scheduler took away from the thread is not the shard's doing. */
+static void note_duration(struct bench *bench, uint64_t cycles, struct durations *durations)
 {
+	uint64_t tenths = cycles * 10 / bench->cycles_per_us;
 	struct rusage usage;
 
-	if (cycles <= *slowest)
+	durations->count++;
+	durations->tenths_us[tenths < TENTHS_MAX ? tenths : TENTHS_MAX]++;
+	if (cycles <= durations->slowest || tenths < 50)
 		return;
 	getrusage(RUSAGE_THREAD, &usage);
 	if (usage.ru_nivcsw == bench->switches)
-		*slowest = cycles;
+		durations->slowest = cycles;
 	else
 		bench->preempted++;
 	bench->switches = usage.ru_nivcsw;
+}
+
+/* The microseconds that all but one in 'one_in' stayed below. */
+static double duration_quantile(const struct durations *durations, uint64_t one_in)
+{
+	uint64_t left = durations->count - durations->count / one_in;
+	uint32_t tenths = 0;
+
+	while (tenths < TENTHS_MAX && left > durations->tenths_us[tenths])
+		left -= durations->tenths_us[tenths++];
+	return (tenths + 1) / 10.0;
 }
 
 static void turn(struct bench *bench)
@@ -96,7 +120,7 @@ static void turn(struct bench *bench)
 	shard_background(bench->shard, bench->now_ms, WORK_MAX);
 	cycles = rte_rdtsc_precise() - cycles;
 	bench->cycles_slice_total += cycles;
-	note_slowest(bench, cycles, &bench->cycles_slice);
+	note_duration(bench, cycles, &bench->slices);
 	rcu_quiescent_state();
 	bench->period.started++;
 	bench->period.completed = bench->period.started;
@@ -218,11 +242,23 @@ static void measure(struct bench *bench, const struct measured *measured)
 	free(cycles);
 }
 
-/* Inserts all keys from a small table on, timing each operation. */
+/* Writes the keys of the batch one by one, timing each: not to the cycle, which would cost more. */
+static void set_batch_timed(struct bench *bench)
+{
+	digest_keys(bench);
+	shard_lookup(bench->shard, &bench->batch);
+	for (uint32_t i = 0; i < bench->batch.count; i++) {
+		uint64_t start = rte_rdtsc();
+
+		set_one(bench, i);
+		note_duration(bench, rte_rdtsc() - start, &bench->operations);
+	}
+}
+
+/* Inserts all keys from the first table on. */
 static void fill(struct bench *bench)
 {
 	uint64_t total = 0;
-	uint64_t fill_start = rte_rdtsc_precise();
 	uint64_t housekeeping = 0;
 
 	bench->cycles_slice_total = 0;
@@ -233,40 +269,37 @@ static void fill(struct bench *bench)
 		choose_keys(bench, left < SHARD_BATCH_MAX ? (uint32_t)left : SHARD_BATCH_MAX, false,
 			    first);
 		start = rte_rdtsc_precise();
-		digest_keys(bench);
-		shard_lookup(bench->shard, &bench->batch);
+		set_batch_timed(bench);
 		total += rte_rdtsc_precise() - start;
-		for (uint32_t i = 0; i < bench->batch.count; i++) {
-			uint64_t one;
-
-			start = rte_rdtsc_precise();
-			set_one(bench, i);
-			one = rte_rdtsc_precise() - start;
-			total += one;
-			note_slowest(bench, one, &bench->cycles_slowest);
-		}
 		turn(bench);
 		start = rte_rdtsc_precise();
 		shard_housekeeping(bench->shard);
 		item_memory_housekeeping(bench->memory);
 		housekeeping += rte_rdtsc_precise() - start;
 	}
-	fill_start = rte_rdtsc_precise() - fill_start;
 	printf("%-22s x%-3u %6lu cycles mean, background %lu, housekeeping %lu\n",
 	       "SET new, growing", SHARD_BATCH_MAX, total / bench->key_count,
 	       bench->cycles_slice_total / bench->key_count, housekeeping / bench->key_count);
 }
 
+static void report_durations(const struct bench *bench, const char *what,
+			     const struct durations *durations)
+{
+	printf("%s in us: 99 %% below %.1f, 99.9 %% %.1f, 99.99 %% %.1f, slowest %.1f\n", what,
+	       duration_quantile(durations, 100), duration_quantile(durations, 1000),
+	       duration_quantile(durations, 10000),
+	       (double)durations->slowest / (double)bench->cycles_per_us);
+}
+
 static void report_growth(const struct bench *bench)
 {
-	double us = 1e6 / (double)rte_get_tsc_hz();
 	struct shard_stats stats;
 
 	shard_stats(bench->shard, &stats);
-	printf("growth: %lu times, %lu entries moved, slowest operation %.1f us, slowest slice "
-	       "%.1f us\n",
-	       stats.index_grown, stats.index_moved, (double)bench->cycles_slowest * us,
-	       (double)bench->cycles_slice * us);
+	printf("growth: %lu times, %lu entries moved\n", stats.index_grown, stats.index_moved);
+	report_durations(bench, "operations", &bench->operations);
+	report_durations(bench, "slices", &bench->slices);
+	printf("left out of the slowest: %lu that were preempted\n", bench->preempted);
 }
 
 static void report_memory(const struct bench *bench, size_t before)
@@ -372,6 +405,7 @@ int main(int argc, char **argv)
 	bench.now_ms = 1;
 	bench.key_count = argc > 1 ? strtoull(argv[1], NULL, 10) : 1000000;
 	start_eal();
+	bench.cycles_per_us = rte_get_tsc_hz() / 1000000;
 	before = resident_bytes();
 	open_bench(&bench, argc > 2 && strcmp(argv[2], "--huge") == 0);
 	printf("%lu keys\n", bench.key_count);
