@@ -770,8 +770,9 @@ static void test_two_cores_share_memory_at_full_speed(void)
 		pthread_join(threads[i], NULL);
 		CU_ASSERT_FALSE(cores[i].is_corrupt);
 		CU_ASSERT_EQUAL(pool_stats(&cores[i].fixture).items, cores[i].fixture.held_count);
-		CU_ASSERT(cores[i].fixture.relocated > 0);
 	}
+	/* Which of them finds sparse slabs depends on how the two take turns. */
+	CU_ASSERT(cores[0].fixture.relocated + cores[1].fixture.relocated > 0);
 	for (uint32_t i = 0; i < 2; i++)
 		fixture_fini_shared(&cores[i].fixture);
 	item_memory_stats(memory, &stats);
