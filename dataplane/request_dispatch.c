@@ -307,10 +307,12 @@ void request_flush(struct core *core)
 
 /* ---- requests ---- */
 
+/* A request without operations is none: its reply would have none either, and mean NEED_HELLO. */
 static bool is_whole(const struct core *core, const struct request *request, const uint8_t *end,
 		     const struct request_summary *summary)
 {
-	return end == request->payload + request->view->payload_size &&
+	return request->view->wire.op_count != 0 &&
+	       end == request->payload + request->view->payload_size &&
 	       WIRE_HEADER_SIZE + summary->reply_size_min <= core->shared->datagram_size_max;
 }
 

@@ -580,6 +580,9 @@ static void a_malformed_request_is_refused_whole(void)
 	check_refused_whole(&story, &bad);
 	bad.payload[WIRE_AT_OP_COUNT] = 0;
 	check_refused_whole(&story, &bad);
+	bad.size = WIRE_HEADER_SIZE; /* nothing at all */
+	check_refused_whole(&story, &bad);
+	bad.size = good.size;
 	bad.payload[WIRE_AT_OP_COUNT] = 255; /* and through the way of large requests */
 	check_refused_whole(&story, &bad);
 	bad = good;
