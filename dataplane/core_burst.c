@@ -37,6 +37,9 @@ static enum drop_reason parse(const struct core *core, const struct rte_mbuf *mb
 {
 	if (unlikely(mbuf->nb_segs != 1))
 		return DROP_FRAME_SEGMENTED;
+	/* its answer would be as large, and no device would take it */
+	if (unlikely(mbuf->data_len > core->shared->datagram_size_max + PACKET_HEADERS_SIZE))
+		return DROP_FRAME_OVERSIZED;
 	return packet_parse(&core->shared->local, rte_pktmbuf_mtod(mbuf, const uint8_t *),
 			    mbuf->data_len, checked_by_port(core, mbuf), view);
 }

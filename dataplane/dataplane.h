@@ -100,7 +100,7 @@ struct dataplane_port_status {
 	uint16_t queues;
 	bool link_up;
 	bool steers_by_flow_rule; /* the NIC lands each worker's UDP port on its queue */
-	uint64_t rx_missed;       /* lost by the device before a worker saw them */
+	uint64_t rx_missed;       /* lost or refused by the device before a worker saw them */
 };
 void dataplane_port_status(const struct dataplane *dataplane, struct dataplane_port_status *status);
 

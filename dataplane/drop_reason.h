@@ -10,6 +10,7 @@
  */
 #define DROP_REASONS(X)                                                                            \
 	X(FRAME_SEGMENTED, frame_segmented, "a frame spread over several buffers")                 \
+	X(FRAME_OVERSIZED, frame_oversized, "a frame larger than the MTU allows")                  \
 	X(SHORT_FRAME, short_frame, "fewer bytes than the headers its type needs")                 \
 	X(FOREIGN_MAC, foreign_mac, "Ethernet destination is another station or a group")          \
 	X(BAD_SOURCE_MAC, bad_source_mac, "Ethernet source is a group address")                    \

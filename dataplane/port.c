@@ -288,5 +288,7 @@ uint64_t port_rx_missed(const struct port *port)
 {
 	struct rte_eth_stats stats;
 
-	return rte_eth_stats_get(port->id, &stats) == 0 ? stats.imissed + stats.rx_nombuf : 0;
+	if (rte_eth_stats_get(port->id, &stats) != 0)
+		return 0;
+	return stats.imissed + stats.ierrors + stats.rx_nombuf;
 }

@@ -60,7 +60,7 @@ void port_close(struct port *port);
 
 bool port_link_is_up(const struct port *port);
 
-/* Frames the device lost for want of descriptors or buffers. Any thread. */
+/* Frames the device lost for want of descriptors or buffers, or refused. Any thread. */
 uint64_t port_rx_missed(const struct port *port);
 
 /* Receives up to 'count' frames of one queue. */

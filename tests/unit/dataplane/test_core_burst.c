@@ -221,6 +221,25 @@ static void ping_comes_back_as_pong(void)
 	unit_node_destroy(&node);
 }
 
+static void a_frame_over_the_mtu_is_dropped(void)
+{
+	const struct unit_node_options options = { 0 };
+	const struct wire_header header = { .kind = WIRE_PING };
+	struct unit_client stranger = peer(4);
+	struct unit_datagram datagram;
+	struct unit_node node;
+	uint8_t payload[2048];
+
+	unit_node_create(&node, &options);
+	datagram_begin(&datagram, &header, UNIT_NODE_DATAGRAM_MAX - WIRE_HEADER_SIZE);
+	CU_ASSERT_EQUAL(unit_exchange(&node, &stranger, 0, &datagram, payload),
+			UNIT_NODE_DATAGRAM_MAX);
+	datagram_begin(&datagram, &header, UNIT_NODE_DATAGRAM_MAX - WIRE_HEADER_SIZE + 1);
+	CU_ASSERT_EQUAL(unit_exchange(&node, &stranger, 0, &datagram, payload), 0);
+	CU_ASSERT_EQUAL(unit_node_counter(&node, "drop_frame_oversized"), 1);
+	unit_node_destroy(&node);
+}
+
 static void the_map_is_for_sessions(void)
 {
 	const struct unit_node_options options = { .partition_count = 1024 };
@@ -457,6 +476,7 @@ int main(void)
 		UNIT_TEST(refusals_are_limited_by_rate),
 		UNIT_TEST(a_full_session_table_drops_hellos),
 		UNIT_TEST(ping_comes_back_as_pong),
+		UNIT_TEST(a_frame_over_the_mtu_is_dropped),
 		UNIT_TEST(the_map_is_for_sessions),
 		UNIT_TEST(kinds_that_nobody_sends_to_a_node_are_dropped),
 		UNIT_TEST(arp_and_echo_are_answered),

@@ -382,8 +382,8 @@ static void one_difference_one_reason(void)
 /* Reasons that others decide: the loop that receives, sessions and replay windows. */
 static bool decided_elsewhere(enum drop_reason reason)
 {
-	return reason == DROP_FRAME_SEGMENTED || reason == DROP_ARP_UNASKED ||
-	       reason >= DROP_WIRE_UNEXPECTED_KIND;
+	return reason == DROP_FRAME_SEGMENTED || reason == DROP_FRAME_OVERSIZED ||
+	       reason == DROP_ARP_UNASKED || reason >= DROP_WIRE_UNEXPECTED_KIND;
 }
 
 static void every_reason_has_a_case(void)
