@@ -53,18 +53,6 @@ test_sessions_end_with_their_node() {
 	node_stop a
 }
 
-test_malformed_datagrams_are_counted_and_never_amplified() {
-	case_of malformed 1
-}
-
-test_malformed_datagrams_of_a_session_change_nothing() {
-	case_of malformed_in_session 1
-}
-
-test_frames_are_dropped_each_under_its_reason() {
-	case_of frames godwit0
-}
-
 test_a_full_node_refuses_and_lives() {
 	case_of full none -- --set storage.memory=16M
 }
