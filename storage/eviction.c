@@ -7,6 +7,12 @@
 #define RESERVE_SHARE_MAX 4u
 #define RESERVE_MIN_MAX ((uint64_t)16 << 20)
 
+/* The reserve of a shard that must give slabs back, a share of what it holds: twice what compaction
+ * leaves free in each class.
+ */
+#define RESERVE_SHARE_GIVE 8u
+#define NODE_FREE_SHARE_MIN 64u
+
 /* Every so often the reserve shrinks by a share. */
 #define SHRINK_PERIOD_MS 1000u
 #define SHRINK_SHARE 16u
@@ -35,13 +41,23 @@ static void adapt_reserve(struct eviction_clock *clock, uint64_t held, uint64_t 
 		clock->reserve_bytes = reserve_min;
 }
 
+static bool must_give(const struct eviction_memory *memory)
+{
+	return memory->held > memory->share &&
+	       memory->node_free < memory->share / NODE_FREE_SHARE_MIN;
+}
+
 uint64_t eviction_deficit(struct eviction_clock *clock, const struct eviction_memory *memory,
 			  uint64_t now_ms)
 {
-	uint64_t usable = memory->available + memory->underway;
+	uint64_t usable = memory->held_free + memory->node_free + memory->underway;
+	uint64_t wanted;
 
 	adapt_reserve(clock, memory->held, now_ms);
-	return usable < clock->reserve_bytes ? clock->reserve_bytes - usable : 0;
+	wanted = clock->reserve_bytes;
+	if (must_give(memory) && wanted < memory->held / RESERVE_SHARE_GIVE)
+		wanted = memory->held / RESERVE_SHARE_GIVE;
+	return usable < wanted ? wanted - usable : 0;
 }
 
 void eviction_note_shortage(struct eviction_clock *clock)

@@ -14,7 +14,9 @@
  *
  * Freed memory is usable only a grace period later, so eviction runs ahead of demand: a reserve is
  * kept free or on its way to it. It starts small, doubles (once per millisecond at most) when a
- * request found no memory all the same, and shrinks slowly.
+ * request found no memory all the same, and shrinks slowly. A shard that holds more than its share
+ * of a node without free memory makes a larger reserve, from which compaction gives slabs back: so
+ * the shards of a node can become equal, whoever filled it first.
  *
  * Thread safety: owner core only.
  */
@@ -28,8 +30,10 @@ struct eviction_clock {
 
 /* Memory of a shard, in bytes. */
 struct eviction_memory {
+	uint64_t share;     /* of the node's memory, if all shards had the same */
 	uint64_t held;      /* by the shard */
-	uint64_t available; /* free, in the shard and in the node */
+	uint64_t held_free; /* of that, in no item */
+	uint64_t node_free; /* held by no shard */
 	uint64_t underway;  /* retired, free after a grace period */
 };
 

@@ -13,8 +13,8 @@
 /* What is in a slot. Items are 8-byte aligned and their addresses have 48 bits, so the rest of a
  * word tells:
  *
- *      0                              never used, or taken and not yet published
- *      next free slot << 2 | FREE     in the list of free slots
+ *      0                              never used
+ *      next free slot << 2 | FREE     in the list of free slots, or it was when last used
  *      minute << 48 | item | EXPIRES  an item with an expiry, and about when
  *      item                           an item without
  *
@@ -31,7 +31,7 @@ static_assert(sizeof(uintptr_t) == 8, "a slot is a 64-bit word");
 
 struct partition {
 	uintptr_t **chunks;  /* by slot >> SLOT_CHUNK_BITS; those below 'slot_count' never change */
-	uint64_t slot_count; /* released after the chunk pointer: a reader's bound */
+	uint64_t slot_count; /* released after the chunk pointer: a bound for who begins to read */
 	uint32_t free_first; /* SLOT_NONE: no free slot */
 	uint32_t number;
 	uint32_t epoch;
@@ -163,11 +163,22 @@ void partition_slot_publish(struct partition *partition, struct item *item, cons
 	counter_add(&partition->item_bytes, payload(item) - (old ? payload(old) : 0));
 }
 
+/* All slots are free: begin anew, so that walks do not pass what a partition once held. A scan that is
+ * under way finds free slots up to its end, or keys inserted after its beginning.
+ */
+static void forget_slots(struct partition *partition)
+{
+	partition->free_first = SLOT_NONE;
+	__atomic_store_n(&partition->slot_count, 0, __ATOMIC_RELEASE);
+}
+
 void partition_slot_release(struct partition *partition, const struct item *item)
 {
 	partition_slot_return(partition, item->slot);
 	counter_subtract(&partition->items, 1);
 	counter_subtract(&partition->item_bytes, payload(item));
+	if (partition->items == 0)
+		forget_slots(partition);
 }
 
 void partition_scan_open(const struct partition *partition, struct partition_scan *scan)

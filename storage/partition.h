@@ -20,7 +20,7 @@ struct partition;
 struct partition_stats {
 	uint64_t items;
 	uint64_t item_bytes;   /* keys and values */
-	uint64_t slots;        /* slots ever used: the bound of a scan */
+	uint64_t slots;        /* used since the partition was empty: the bound of a scan */
 	uint64_t version_last; /* of the newest write */
 };
 

@@ -55,6 +55,7 @@ struct shard {
 	uint64_t now_ms;         /* of the last background slice */
 	uint64_t expiring_items; /* with an expiry */
 	uint64_t retired_bytes;  /* of items not yet free */
+	uint64_t memory_share;   /* of the node's, in bytes, if all its shards had the same */
 	uint32_t refused_size;   /* bytes of the item that last found no memory */
 	uint64_t expired;
 	uint64_t evicted;
@@ -107,6 +108,7 @@ static int create_slots(struct shard *shard, uint32_t worker_count)
 	uint64_t slot_max;
 
 	item_memory_stats(shard->memory, &stats);
+	shard->memory_share = stats.limit_bytes / worker_count;
 	slot_max = stats.limit_bytes / item_pool_block_size(item_size(1, 0));
 	return slot_space_init(&shard->slots, slot_max, shard->partition_count / worker_count + 1);
 }
@@ -345,9 +347,10 @@ static void memory_state(const struct shard *shard, struct eviction_memory *memo
 	struct item_pool_stats pool;
 
 	item_pool_stats(shard->pool, &pool);
+	memory->share = shard->memory_share;
 	memory->held = pool.slabs * ITEM_SLAB_SIZE;
-	memory->available = memory->held - pool.bytes_allocated +
-			    (uint64_t)item_memory_slabs_free(shard->memory) * ITEM_SLAB_SIZE;
+	memory->held_free = memory->held - pool.bytes_allocated;
+	memory->node_free = (uint64_t)item_memory_slabs_free(shard->memory) * ITEM_SLAB_SIZE;
 	memory->underway = shard->retired_bytes;
 }
 
