@@ -25,6 +25,7 @@ struct gossip {
 	struct gossip_queue queue;
 	struct gossip_counters counters;
 	uint32_t push_pull_interval_ms;
+	uint64_t cluster_id;
 	bool is_joined;
 	bool is_joining;
 	uint64_t spread_at_ms; /* NEVER while there is nothing to tell */
@@ -267,6 +268,7 @@ static void send_packet(struct gossip *gossip, struct gossip_packet *packet,
 		return;
 	packet->sender = self->id;
 	packet->generation = self->generation;
+	packet->cluster_id = gossip->cluster_id;
 	packet->map_stamp = gossip->map.stamp;
 	if (has_claim(receiver))
 		add_claim(packet, receiver, &left);
@@ -461,6 +463,21 @@ static bool is_sender_void(struct gossip *gossip, uint64_t id, uint64_t generati
 	return false;
 }
 
+/* Clusters that were founded apart never merge: each of them has an owner for every partition. */
+static bool is_of_other_cluster(struct gossip *gossip, uint64_t cluster_id, uint64_t sender,
+				const struct node_address *from)
+{
+	struct gossip_action *action;
+
+	if (cluster_id == 0 || gossip->cluster_id == 0 || cluster_id == gossip->cluster_id)
+		return false;
+	gossip->counters.refused_cluster++;
+	action = add_action(gossip, GOSSIP_OTHER_CLUSTER);
+	action->to = *from;
+	action->id = sender;
+	return true;
+}
+
 static void take_updates(struct gossip *gossip, uint64_t now_ms, const struct gossip_packet *packet)
 {
 	bool is_changed = false;
@@ -508,24 +525,33 @@ static void compare_map(struct gossip *gossip, uint64_t now_ms, const struct gos
 	push_pull(gossip, &member->node.control, GOSSIP_SCOPE_MAP);
 }
 
+static void take_packet(struct gossip *gossip, uint64_t now_ms, const struct gossip_packet *packet,
+			const struct node_address *from)
+{
+	bool is_void;
+
+	if (is_of_other_cluster(gossip, packet->cluster_id, packet->sender, from))
+		return;
+	is_void = is_sender_void(gossip, packet->sender, packet->generation);
+	if (!is_void)
+		take_updates(gossip, now_ms, packet);
+	/* A removed node is answered all the same: the answer tells it so. */
+	if (!is_void || packet->kind == GOSSIP_PING)
+		take_probe(gossip, now_ms, packet, from);
+	if (!is_void)
+		compare_map(gossip, now_ms, packet);
+}
+
 static void on_packet(struct gossip *gossip, uint64_t now_ms, const struct gossip_event *event)
 {
 	struct gossip_packet packet;
-	bool is_void;
 
 	gossip->counters.packets_in++;
 	if (gossip_packet_decode(&packet, event->bytes, event->size) != 0) {
 		gossip->counters.refused_malformed++;
 		return;
 	}
-	is_void = is_sender_void(gossip, packet.sender, packet.generation);
-	if (!is_void)
-		take_updates(gossip, now_ms, &packet);
-	/* A removed node is answered all the same: the answer tells it so. */
-	if (!is_void || packet.kind == GOSSIP_PING)
-		take_probe(gossip, now_ms, &packet, &event->from);
-	if (!is_void)
-		compare_map(gossip, now_ms, &packet);
+	take_packet(gossip, now_ms, &packet, &event->from);
 	gossip_packet_release(&packet);
 }
 
@@ -571,13 +597,22 @@ static void take_state(struct gossip *gossip, uint64_t now_ms, const struct goss
 		take_claim(gossip, now_ms, &state->claims[i]);
 	if (take_map(gossip, now_ms, state))
 		add_action(gossip, GOSSIP_MAP_CHANGED);
-	if (gossip->is_joining && !state->is_request && state->scope == GOSSIP_SCOPE_ALL)
+	if (gossip->is_joining && !state->is_request && state->scope == GOSSIP_SCOPE_ALL) {
+		gossip->cluster_id = state->cluster_id;
 		become_member(gossip, now_ms);
+	}
+}
+
+static void answer_state(struct gossip *gossip, const struct gossip_state *state)
+{
+	struct gossip_action *action = add_action(gossip, GOSSIP_REPLY_STATE);
+
+	action->to = state->reply_to;
+	action->scope = state->scope;
 }
 
 static void on_state(struct gossip *gossip, uint64_t now_ms, const struct gossip_event *event)
 {
-	struct gossip_action *action;
 	struct gossip_state state;
 
 	gossip->counters.states_in++;
@@ -585,12 +620,11 @@ static void on_state(struct gossip *gossip, uint64_t now_ms, const struct gossip
 		gossip->counters.refused_malformed++;
 		return;
 	}
-	if (!is_sender_void(gossip, state.sender, state.generation))
-		take_state(gossip, now_ms, &state);
-	if (state.is_request) {
-		action = add_action(gossip, GOSSIP_REPLY_STATE);
-		action->to = state.reply_to;
-		action->scope = state.scope;
+	if (!is_of_other_cluster(gossip, state.cluster_id, state.sender, &state.reply_to)) {
+		if (!is_sender_void(gossip, state.sender, state.generation))
+			take_state(gossip, now_ms, &state);
+		if (state.is_request)
+			answer_state(gossip, &state);
 	}
 	gossip_state_release(&state);
 }
@@ -671,12 +705,13 @@ static void on_timer(struct gossip *gossip, uint64_t now_ms)
 
 /* ---- what the operator and this node's other parts want ---- */
 
-static void on_bootstrap(struct gossip *gossip, uint64_t now_ms, uint32_t partition_count)
+static void on_bootstrap(struct gossip *gossip, uint64_t now_ms, const struct gossip_event *event)
 {
 	uint64_t self = membership_self(gossip->membership)->id;
 
+	gossip->cluster_id = event->id;
 	if (gossip->map.partition_count == 0)
-		partition_map_init(&gossip->map, partition_count);
+		partition_map_init(&gossip->map, event->partition_count);
 	if (partition_map_bootstrap(&gossip->map, self))
 		add_action(gossip, GOSSIP_MAP_CHANGED);
 	become_member(gossip, now_ms);
@@ -717,7 +752,7 @@ static void dispatch(struct gossip *gossip, uint64_t now_ms, const struct gossip
 		on_state(gossip, now_ms, event);
 		return;
 	case GOSSIP_BOOTSTRAP:
-		on_bootstrap(gossip, now_ms, event->partition_count);
+		on_bootstrap(gossip, now_ms, event);
 		return;
 	case GOSSIP_JOIN:
 		on_join(gossip, now_ms, event);
@@ -818,6 +853,7 @@ int gossip_state(struct gossip *gossip, bool is_request, enum gossip_scope scope
 	struct gossip_state state = {
 		.sender = self->id,
 		.generation = self->generation,
+		.cluster_id = gossip->cluster_id,
 		.is_request = is_request,
 		.scope = scope,
 		.reply_to = self->control,
@@ -896,6 +932,11 @@ const struct gossip_counters *gossip_counters(const struct gossip *gossip)
 bool gossip_is_joined(const struct gossip *gossip)
 {
 	return gossip->is_joined;
+}
+
+uint64_t gossip_cluster_id(const struct gossip *gossip)
+{
+	return gossip->cluster_id;
 }
 
 uint32_t gossip_pending(const struct gossip *gossip)

@@ -32,11 +32,14 @@
 #define GOSSIP_SEND_COUNT_MAX 12u /* packets of one step */
 
 enum gossip_event_kind {
-	GOSSIP_TIMER,     /* the deadline has passed */
-	GOSSIP_PACKET,    /* from, bytes, size: a datagram, opened */
-	GOSSIP_STATE,     /* bytes, size: a whole state that came over TCP */
-	GOSSIP_BOOTSTRAP, /* partition_count: this node founds a cluster and owns all partitions */
-	GOSSIP_JOIN,      /* seeds, seed_count: addresses of members; goes on until one answers */
+	GOSSIP_TIMER,  /* the deadline has passed */
+	GOSSIP_PACKET, /* from, bytes, size: a datagram, opened */
+	GOSSIP_STATE,  /* bytes, size: a whole state that came over TCP */
+	/* partition_count, id: this node founds a cluster and owns all partitions; the cluster's id is
+	 * random, so that two clusters founded apart never merge (0: no such check)
+	 */
+	GOSSIP_BOOTSTRAP,
+	GOSSIP_JOIN,        /* seeds, seed_count: addresses of members; goes on until one answers */
 	GOSSIP_UPDATE_SELF, /* node: what this node wants to say from now on */
 	GOSSIP_REMOVE,      /* id: the operator removes that member, which is dead or has left */
 	GOSSIP_STALLED,     /* is_stalled: whether a worker core of this node stands still */
@@ -69,6 +72,8 @@ enum gossip_action_kind {
 	GOSSIP_MAP_CHANGED,  /* owners changed */
 	GOSSIP_SELF_REMOVED, /* the operator removed this node: stop serving */
 	GOSSIP_ID_CONFLICT,  /* another running node bears this node's name */
+	/* to, id: a node of a cluster that was founded apart under the same name and key; refused */
+	GOSSIP_OTHER_CLUSTER,
 };
 
 struct gossip_action {
@@ -98,6 +103,7 @@ struct gossip_counters {
 	uint64_t refused_malformed;  /* packets, states and records that do not decode */
 	uint64_t refused_generation; /* of a life that is over */
 	uint64_t refused_removed;    /* of a removed node */
+	uint64_t refused_cluster;    /* of a cluster that was founded apart */
 	uint64_t map_count_mismatch; /* a state with another number of partitions */
 	/* announcements beyond the room for actions; PREPARE comes anyway */
 	uint64_t imports_dropped;
@@ -151,6 +157,8 @@ const struct partition_map *gossip_map(const struct gossip *gossip);
 const struct node *gossip_self(const struct gossip *gossip);
 const struct gossip_counters *gossip_counters(const struct gossip *gossip);
 bool gossip_is_joined(const struct gossip *gossip);
+/* Drawn by the cluster's founder; 0 = not a member yet. */
+uint64_t gossip_cluster_id(const struct gossip *gossip);
 /* Pieces of news that are not told often enough yet. */
 uint32_t gossip_pending(const struct gossip *gossip);
 

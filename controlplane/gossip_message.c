@@ -123,6 +123,7 @@ int gossip_packet_encode(const struct gossip_packet *packet, uint8_t *bytes, siz
 	godwit__gossip_packet__init(&room.message);
 	room.message.sender = packet->sender;
 	room.message.generation = packet->generation;
+	room.message.cluster = packet->cluster_id;
 	room.message.kind = packet->kind;
 	room.message.sequence = packet->sequence;
 	room.message.target = packet->target;
@@ -147,6 +148,7 @@ static int message_to_packet(struct gossip_packet *packet, const Godwit__GossipP
 		return -EINVAL;
 	packet->sender = message->sender;
 	packet->generation = message->generation;
+	packet->cluster_id = message->cluster;
 	packet->kind = (enum gossip_packet_kind)message->kind;
 	packet->sequence = message->sequence;
 	packet->target = message->target;
@@ -302,6 +304,7 @@ int gossip_state_encode(const struct gossip_state *state, uint8_t *bytes, size_t
 	godwit__cluster_state__init(&room->message);
 	room->message.sender = state->sender;
 	room->message.generation = state->generation;
+	room->message.cluster = state->cluster_id;
 	room->message.is_request = state->is_request;
 	room->message.scope = state->scope;
 	room->message.reply_to = node_address_encode(&state->reply_to, &room->reply_to);
@@ -343,6 +346,7 @@ static int message_to_state(struct gossip_state *state, const Godwit__ClusterSta
 		return -EINVAL;
 	state->sender = message->sender;
 	state->generation = message->generation;
+	state->cluster_id = message->cluster;
 	state->is_request = message->is_request;
 	state->scope = (enum gossip_scope)message->scope;
 	error = state_lists(state, message);

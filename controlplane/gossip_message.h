@@ -32,7 +32,7 @@
 #define GOSSIP_CLAIM_SIZE_MAX 70u
 #define GOSSIP_OWNER_SIZE_MAX 24u
 /* Of all fields that are no updates. */
-#define GOSSIP_HEADER_SIZE_MAX 80u
+#define GOSSIP_HEADER_SIZE_MAX 92u
 
 static_assert(GOSSIP_HEADER_SIZE_MAX + GOSSIP_RECORD_OVERHEAD + NODE_RECORD_SIZE_MAX <=
 		      GOSSIP_PACKET_SIZE_MAX,
@@ -55,6 +55,7 @@ struct gossip_slice {
 struct gossip_packet {
 	uint64_t sender;
 	uint64_t generation; /* of the sender */
+	uint64_t cluster_id; /* drawn by its founder; 0 = the sender is no member yet */
 	enum gossip_packet_kind kind;
 	uint32_t sequence;
 	uint64_t target;
@@ -88,6 +89,7 @@ enum gossip_scope {
 struct gossip_state {
 	uint64_t sender;
 	uint64_t generation;
+	uint64_t cluster_id;
 	bool is_request; /* the receiver shall answer with its own */
 	enum gossip_scope scope;
 	struct node_address reply_to; /* the sender's control address */

@@ -204,6 +204,59 @@ static void test_a_map_of_another_size_is_refused(void)
 	gossip_destroy(other);
 }
 
+static struct gossip *found(uint64_t id, uint64_t cluster_id)
+{
+	struct gossip_event event = { .kind = GOSSIP_BOOTSTRAP,
+				      .partition_count = 64,
+				      .id = cluster_id };
+	struct gossip *gossip = create(id, 100);
+
+	take(gossip, &event);
+	return gossip;
+}
+
+static void test_clusters_founded_apart_do_not_merge(void)
+{
+	struct gossip *first = found(1, 0xaaaa), *other = found(3, 0xbbbb);
+	struct gossip_packet packet = { .sender = 3,
+					.generation = 100,
+					.kind = GOSSIP_PING,
+					.target = 1,
+					.cluster_id = 0xbbbb };
+	uint64_t stamp = gossip_map(first)->stamp;
+	struct gossip_actions actions;
+
+	actions = give_state(other, first, true, GOSSIP_SCOPE_ALL);
+	CU_ASSERT_EQUAL(actions.count, 1);
+	CU_ASSERT_PTR_NOT_NULL_FATAL(find(actions, GOSSIP_OTHER_CLUSTER));
+	CU_ASSERT_EQUAL(find(actions, GOSSIP_OTHER_CLUSTER)->id, 3);
+	actions = give_packet(first, &packet);
+	CU_ASSERT_EQUAL(actions.count, 1);
+	CU_ASSERT_PTR_NOT_NULL(find(actions, GOSSIP_OTHER_CLUSTER));
+	CU_ASSERT_EQUAL(gossip_counters(first)->refused_cluster, 2);
+	CU_ASSERT_EQUAL(gossip_map(first)->stamp, stamp);
+	CU_ASSERT_PTR_NULL(membership_find(gossip_membership(first), 3));
+	gossip_destroy(first);
+	gossip_destroy(other);
+}
+
+static void test_a_joiner_learns_the_clusters_id(void)
+{
+	struct gossip *first = found(1, 0xaaaa), *joiner = create(2, 100);
+	struct node_address seed = node_address_ipv4(0x0a000001, GOSSIP_PORT_DEFAULT);
+	struct gossip_event join = { .kind = GOSSIP_JOIN, .seeds = &seed, .seed_count = 1 };
+
+	take(joiner, &join);
+	CU_ASSERT_EQUAL(gossip_cluster_id(joiner), 0);
+	CU_ASSERT_PTR_NOT_NULL(
+		find(give_state(joiner, first, true, GOSSIP_SCOPE_ALL), GOSSIP_REPLY_STATE));
+	CU_ASSERT_PTR_NOT_NULL(
+		find(give_state(first, joiner, false, GOSSIP_SCOPE_ALL), GOSSIP_JOINED));
+	CU_ASSERT_EQUAL(gossip_cluster_id(joiner), 0xaaaa);
+	gossip_destroy(first);
+	gossip_destroy(joiner);
+}
+
 /* ---- announcements ---- */
 
 /* specification row 1.3, row 4.2: an import is announced in the very next packet */
@@ -534,6 +587,8 @@ int main(void)
 		UNIT_TEST(test_a_joiner_learns_members_and_map),
 		UNIT_TEST(test_a_joiner_tries_its_seeds_until_one_answers),
 		UNIT_TEST(test_a_map_of_another_size_is_refused),
+		UNIT_TEST(test_clusters_founded_apart_do_not_merge),
+		UNIT_TEST(test_a_joiner_learns_the_clusters_id),
 		UNIT_TEST(test_an_import_is_announced_at_once),
 		UNIT_TEST(test_an_owner_hears_of_imports),
 		UNIT_TEST(test_imports_of_others_partitions_are_not_reported),

@@ -71,6 +71,7 @@ static void test_the_largest_of_everything_stays_within_its_bound(void)
 					.kind = GOSSIP_NACK,
 					.sequence = UINT32_MAX,
 					.target = UINT64_MAX,
+					.cluster_id = UINT64_MAX,
 					.map_stamp = UINT64_MAX };
 	uint8_t bytes[GOSSIP_PACKET_SIZE_MAX];
 	int header, with_record, with_claim;
