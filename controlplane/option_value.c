@@ -129,6 +129,49 @@ static int parse_endpoint(const struct option *option, const char *text, void *v
 	return 0;
 }
 
+static int add_endpoint(const struct option *option, struct option_endpoints *list,
+			const char *text)
+{
+	struct option_endpoint endpoint;
+
+	if (list->count == OPTION_ENDPOINT_COUNT_MAX ||
+	    parse_endpoint(option, text, &endpoint) != 0)
+		return -EINVAL;
+	for (uint32_t i = 0; i < list->count; i++) {
+		if (list->items[i].ipv4 == endpoint.ipv4 && list->items[i].port == endpoint.port)
+			return -EINVAL;
+	}
+	list->items[list->count++] = endpoint;
+	return 0;
+}
+
+static int parse_endpoints(const struct option *option, const char *text, void *value)
+{
+	struct option_endpoints list = { 0 };
+	char item[INET_ADDRSTRLEN + sizeof(":65535")];
+
+	for (const char *at = text;; at++) {
+		size_t size;
+
+		at += strspn(at, " ");
+		size = strcspn(at, ", ");
+		if (size >= sizeof(item))
+			return -EINVAL;
+		memcpy(item, at, size);
+		item[size] = '\0';
+		if (add_endpoint(option, &list, item) != 0)
+			return -EINVAL;
+		at += size;
+		at += strspn(at, " ");
+		if (*at == '\0')
+			break;
+		if (*at != ',')
+			return -EINVAL;
+	}
+	*(struct option_endpoints *)value = list;
+	return 0;
+}
+
 static int parse_mac(const struct option *option, const char *text, void *value)
 {
 	unsigned b[6];
@@ -237,6 +280,21 @@ static void format_endpoint(const void *value, char *text)
 	format_ipv4_and_number(endpoint->ipv4, ':', endpoint->port, text);
 }
 
+static void format_endpoints(const void *value, char *text)
+{
+	const struct option_endpoints *list = value;
+	size_t used = 0;
+
+	text[0] = '\0';
+	for (uint32_t i = 0; i < list->count && used < OPTION_VALUE_SIZE; i++) {
+		char one[OPTION_VALUE_SIZE];
+
+		format_endpoint(&list->items[i], one);
+		used += (size_t)snprintf(text + used, OPTION_VALUE_SIZE - used, "%s%s",
+					 i ? "," : "", one);
+	}
+}
+
 static void format_mac(const void *value, char *text)
 {
 	const uint8_t *b = ((const struct option_mac *)value)->bytes;
@@ -306,6 +364,14 @@ static void expect_endpoint(const struct option *option, char *text)
 	snprintf(text, OPTION_EXPECTED_SIZE, "an IPv4 address and a port, such as 127.0.0.1:7780");
 }
 
+static void expect_endpoints(const struct option *option, char *text)
+{
+	(void)option;
+	snprintf(text, OPTION_EXPECTED_SIZE,
+		 "up to %u IPv4 addresses with a port, such as 10.0.0.1:7800,10.0.0.2:7800",
+		 OPTION_ENDPOINT_COUNT_MAX);
+}
+
 static void expect_mac(const struct option *option, char *text)
 {
 	(void)option;
@@ -333,6 +399,8 @@ static const struct {
 			     expect_network },
 	[OPTION_ENDPOINT] = { sizeof(struct option_endpoint), parse_endpoint, format_endpoint,
 			      expect_endpoint },
+	[OPTION_ENDPOINTS] = { sizeof(struct option_endpoints), parse_endpoints, format_endpoints,
+			       expect_endpoints },
 	[OPTION_MAC] = { sizeof(struct option_mac), parse_mac, format_mac, expect_mac },
 	[OPTION_CPUS] = { sizeof(struct option_cpus), parse_cpus, format_cpus, expect_cpus },
 };

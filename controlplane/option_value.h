@@ -10,15 +10,16 @@
 
 /* What the value is in memory and how it is written. */
 enum option_type {
-	OPTION_TEXT,     /* char[OPTION_TEXT_SIZE] */
-	OPTION_NUMBER,   /* uint32_t: decimal */
-	OPTION_SIZE,     /* uint64_t: bytes, with K, M, G or T */
-	OPTION_WORD,     /* uint32_t: one of 'words' alone */
-	OPTION_IPV4,     /* uint32_t: A.B.C.D */
-	OPTION_NETWORK,  /* struct option_network: A.B.C.D/BITS */
-	OPTION_ENDPOINT, /* struct option_endpoint: A.B.C.D:PORT */
-	OPTION_MAC,      /* struct option_mac: six hexadecimal bytes with colons */
-	OPTION_CPUS,     /* struct option_cpus: 0-3,6 */
+	OPTION_TEXT,      /* char[OPTION_TEXT_SIZE] */
+	OPTION_NUMBER,    /* uint32_t: decimal */
+	OPTION_SIZE,      /* uint64_t: bytes, with K, M, G or T */
+	OPTION_WORD,      /* uint32_t: one of 'words' alone */
+	OPTION_IPV4,      /* uint32_t: A.B.C.D */
+	OPTION_NETWORK,   /* struct option_network: A.B.C.D/BITS */
+	OPTION_ENDPOINT,  /* struct option_endpoint: A.B.C.D:PORT */
+	OPTION_ENDPOINTS, /* struct option_endpoints: A.B.C.D:PORT,A.B.C.D:PORT */
+	OPTION_MAC,       /* struct option_mac: six hexadecimal bytes with colons */
+	OPTION_CPUS,      /* struct option_cpus: 0-3,6 */
 };
 
 /* A word that stands for a value. For types larger than a number it stands for all zeros. */

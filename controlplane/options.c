@@ -8,6 +8,7 @@
 #include <stddef.h>
 #include <string.h>
 
+#include "controlplane/node.h"
 #include "controlplane/option_value.h"
 #include "dataplane/wire_format.h"
 #include "storage/limits.h"
@@ -119,6 +120,54 @@ static const struct option table[] = {
 	  .words = { { "none", OPTION_NONE } },
 	  .help = "File whose first line is the bearer token of the HTTP interface. Needed when it "
 		  "listens on an address that is not loopback." },
+
+	{ .key = "cluster.name", FIELD(OPTION_TEXT, cluster_name), BOUNDS(1, 63),
+	  .value_default = "godwit",
+	  .help = "Name of the cluster, the same on every node: nodes of another name are refused." },
+	{ .key = "cluster.listen", FIELD(OPTION_ENDPOINT, cluster_listen), BOUNDS(1, UINT16_MAX),
+	  .value_default = "off",
+	  .words = { { "off", OPTION_NONE } },
+	  .help = "Address of the cluster bus, UDP and TCP, on the control network; port 7800 by "
+		  "custom. `off`: a node by itself." },
+	{ .key = "cluster.advertise", FIELD(OPTION_ENDPOINT, cluster_advertise),
+	  BOUNDS(1, UINT16_MAX), .value_default = "auto",
+	  .words = { { "auto", OPTION_AUTO } },
+	  .help = "Address at which the other nodes reach the bus of this one. `auto`: "
+		  "`cluster.listen`." },
+	{ .key = "cluster.key_file", FIELD(OPTION_TEXT, cluster_key_file), BOUNDS(1, TEXT_MAX),
+	  .value_default = "none",
+	  .words = { { "none", OPTION_NONE } },
+	  .help = "File with the cluster's secret key, 64 hexadecimal digits, the same on every "
+		  "node; a second line may hold another key that is accepted as well." },
+	{ .key = "cluster.insecure_bus", FIELD(OPTION_WORD, cluster_insecure_bus),
+	  .value_default = "off",
+	  .words = { { "off", false }, { "on", true } },
+	  .help = "Run the bus without a key: whoever reaches it can read and forge everything." },
+	{ .key = "cluster.join", FIELD(OPTION_ENDPOINTS, cluster_join), BOUNDS(1, UINT16_MAX),
+	  .value_default = "none",
+	  .words = { { "none", OPTION_NONE } },
+	  .help = "Bus addresses of members; one that answers is enough. This node's own is "
+		  "skipped, so that all nodes can have the same list." },
+	{ .key = "cluster.bootstrap", FIELD(OPTION_WORD, cluster_bootstrap),
+	  .value_default = "off",
+	  .words = { { "off", false }, { "on", true } },
+	  .help = "Found the cluster when no member answers. For one node of the cluster." },
+	{ .key = "cluster.weight", FIELD(OPTION_NUMBER, cluster_weight),
+	  BOUNDS(0, NODE_WEIGHT_MAX), .value_default = "100",
+	  .help = "Share of the partitions, relative to the other nodes' weights; 0: none." },
+	{ .key = "cluster.auto_rebalance", FIELD(OPTION_WORD, cluster_auto_rebalance),
+	  .value_default = "on",
+	  .words = { { "off", false }, { "on", true } },
+	  .help = "Take this node's share of the partitions over as soon as it has joined. `off`: "
+		  "`godwitctl rebalance` does it." },
+	{ .key = "cluster.fencing", FIELD(OPTION_WORD, cluster_fencing),
+	  .value_default = "majority",
+	  .words = { { "majority", OPTION_FENCING_MAJORITY }, { "none", OPTION_FENCING_NONE } },
+	  .help = "What a node does that sees no majority of the members: `majority` stops serving "
+		  "its partitions, so that no value has two owners; `none` serves on, for caches." },
+	{ .key = "cluster.fence_ms", FIELD(OPTION_NUMBER, cluster_fence_ms), BOUNDS(3000, 60000),
+	  .value_default = "5000",
+	  .help = "Milliseconds without a majority until the node stops serving." },
 
 	{ .key = "log.level", FIELD(OPTION_WORD, log_level), .value_default = "info",
 	  .words = { { "error", LOG_LEVEL_ERROR }, { "warning", LOG_LEVEL_WARNING },

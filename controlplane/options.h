@@ -31,6 +31,11 @@ enum option_idle {
 	OPTION_IDLE_ADAPTIVE,
 };
 
+enum option_fencing {
+	OPTION_FENCING_MAJORITY,
+	OPTION_FENCING_NONE,
+};
+
 struct option_network {
 	uint32_t ipv4; /* host byte order */
 	uint32_t prefix;
@@ -39,6 +44,13 @@ struct option_network {
 struct option_endpoint {
 	uint32_t ipv4; /* host byte order */
 	uint32_t port; /* 0 = off */
+};
+
+/* Endpoints of others, each once, in the order given. */
+#define OPTION_ENDPOINT_COUNT_MAX 16u
+struct option_endpoints {
+	uint32_t count; /* 0 = none */
+	struct option_endpoint items[OPTION_ENDPOINT_COUNT_MAX];
 };
 
 struct option_mac {
@@ -87,6 +99,18 @@ struct options {
 
 	struct option_endpoint admin_listen;
 	char admin_token_file[OPTION_TEXT_SIZE];
+
+	char cluster_name[OPTION_TEXT_SIZE];
+	struct option_endpoint cluster_listen;
+	struct option_endpoint cluster_advertise; /* port 0 = as cluster_listen */
+	char cluster_key_file[OPTION_TEXT_SIZE];
+	uint32_t cluster_insecure_bus; /* bool */
+	struct option_endpoints cluster_join;
+	uint32_t cluster_bootstrap; /* bool */
+	uint32_t cluster_weight;
+	uint32_t cluster_auto_rebalance; /* bool */
+	uint32_t cluster_fencing;        /* enum option_fencing */
+	uint32_t cluster_fence_ms;
 
 	uint32_t log_level; /* enum log_level */
 

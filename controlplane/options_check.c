@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* What several options together must fulfil, and the "auto" values that other options decide. */
+#include <netinet/in.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "controlplane/node.h"
 #include "controlplane/options.h"
 
 #define INTERFACE_NAME_SIZE 16u
@@ -175,6 +177,64 @@ static uint32_t check_admin(struct options *options, FILE *errors)
 	return 1;
 }
 
+static uint32_t check_bus_address(struct options *options, FILE *errors)
+{
+	uint32_t mistakes = 0;
+
+	if (options->cluster_advertise.port == 0)
+		options->cluster_advertise = options->cluster_listen;
+	if (options->cluster_advertise.ipv4 == INADDR_ANY) {
+		options_mistake(options, errors, "cluster.advertise",
+				"expected the address at which the other nodes reach this one: it "
+				"listens on all");
+		mistakes++;
+	}
+	if (!node_name_is_valid(options->node_name)) {
+		options_mistake(options, errors, "node.name",
+				"expected at most %u characters in a cluster", NODE_NAME_SIZE - 1);
+		mistakes++;
+	}
+	return mistakes;
+}
+
+static uint32_t check_bus_key(struct options *options, FILE *errors)
+{
+	bool has_key = options->cluster_key_file[0] != '\0';
+
+	if (has_key && options->cluster_insecure_bus) {
+		options_mistake(options, errors, "cluster.insecure_bus",
+				"expected off: cluster.key_file names a key");
+		return 1;
+	}
+	if (!has_key && !options->cluster_insecure_bus) {
+		options_mistake(
+			options, errors, "cluster.listen",
+			"expected cluster.key_file as well: `godwitctl cluster key` makes a "
+			"key for all nodes (or cluster.insecure_bus: on, without any "
+			"protection)");
+		return 1;
+	}
+	return 0;
+}
+
+static uint32_t check_cluster(struct options *options, FILE *errors)
+{
+	const char *key = NULL;
+
+	if (options->cluster_listen.port != 0)
+		return check_bus_address(options, errors) + check_bus_key(options, errors);
+	if (options->cluster_join.count > 0)
+		key = "cluster.join";
+	else if (options->cluster_bootstrap)
+		key = "cluster.bootstrap";
+	else if (options->cluster_advertise.port != 0)
+		key = "cluster.advertise";
+	if (!key)
+		return 0;
+	options_mistake(options, errors, key, "expected cluster.listen as well");
+	return 1;
+}
+
 /* The first host address of the data network that is neither the node's nor the gateway's. */
 static void resolve_host_address(struct options *options)
 {
@@ -190,8 +250,8 @@ static void resolve_host_address(struct options *options)
 
 uint32_t options_check(struct options *options, FILE *errors)
 {
-	static check_fn *const checks[] = { check_name, check_network, check_workers, check_port,
-					    check_admin };
+	static check_fn *const checks[] = { check_name, check_network, check_workers,
+					    check_port, check_admin,   check_cluster };
 	uint32_t mistakes = 0;
 
 	for (size_t i = 0; i < sizeof(checks) / sizeof(checks[0]); i++)

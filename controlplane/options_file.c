@@ -9,6 +9,7 @@
 #include "controlplane/options.h"
 
 #define KEY_SIZE 128u
+#define LIST_SIZE 640u /* a list as one text */
 
 /* One file being read. */
 struct reading {
@@ -69,7 +70,7 @@ static void read_option(struct reading *reading, const char *key, size_t line,
 			const yaml_node_t *node)
 {
 	struct option_origin before = options_origin(reading->options, key);
-	char expected[OPTION_EXPECTED_SIZE], list[OPTION_TEXT_SIZE];
+	char expected[OPTION_EXPECTED_SIZE], list[LIST_SIZE];
 	const char *text = list;
 
 	if (before.source == reading->path) {

@@ -128,6 +128,61 @@ static void every_type_is_read(void)
 	fixture_fini(&f);
 }
 
+static void a_cluster_is_configured(void)
+{
+	struct fixture f;
+
+	fixture_load(&f, "cluster:\n"
+			 "  name: main\n"
+			 "  listen: 10.0.0.2:7800\n"
+			 "  key_file: /etc/godwit/key\n"
+			 "  join: [10.0.0.1:7800, 10.0.0.3:7801]\n"
+			 "  bootstrap: on\n"
+			 "  weight: 0\n"
+			 "  auto_rebalance: off\n"
+			 "  fencing: none\n"
+			 "  fence_ms: 7000\n");
+	CU_ASSERT_STRING_EQUAL(f.errors, "");
+	CU_ASSERT_EQUAL(f.result, 0);
+	CU_ASSERT_STRING_EQUAL(f.options.cluster_name, "main");
+	CU_ASSERT_EQUAL(f.options.cluster_listen.port, 7800);
+	CU_ASSERT_EQUAL(f.options.cluster_advertise.ipv4, 0x0a000002);
+	CU_ASSERT_EQUAL(f.options.cluster_advertise.port, 7800);
+	CU_ASSERT_EQUAL(f.options.cluster_join.count, 2);
+	CU_ASSERT_EQUAL(f.options.cluster_join.items[1].ipv4, 0x0a000003);
+	CU_ASSERT_EQUAL(f.options.cluster_join.items[1].port, 7801);
+	CU_ASSERT_EQUAL(f.options.cluster_bootstrap, true);
+	CU_ASSERT_EQUAL(f.options.cluster_weight, 0);
+	CU_ASSERT_EQUAL(f.options.cluster_auto_rebalance, false);
+	CU_ASSERT_EQUAL(f.options.cluster_fencing, OPTION_FENCING_NONE);
+	CU_ASSERT_EQUAL(f.options.cluster_fence_ms, 7000);
+	fixture_fini(&f);
+}
+
+static void a_cluster_needs_an_address_and_a_key(void)
+{
+	refused("cluster: {join: 10.0.0.1:7800}\n",
+		"f:1: cluster.join: expected cluster.listen as well\n");
+	refused("cluster: {bootstrap: on}\n",
+		"f:1: cluster.bootstrap: expected cluster.listen as well\n");
+	refused("cluster: {listen: 10.0.0.1:7800}\n",
+		"f:1: cluster.listen: expected cluster.key_file as well: `godwitctl cluster key` "
+		"makes "
+		"a key for all nodes (or cluster.insecure_bus: on, without any protection)\n");
+	refused("cluster:\n  listen: 10.0.0.1:7800\n  key_file: k\n  insecure_bus: on\n",
+		"f:4: cluster.insecure_bus: expected off: cluster.key_file names a key\n");
+	refused("cluster: {listen: 0.0.0.0:7800, key_file: k}\n",
+		"cluster.advertise: expected the address at which the other nodes reach this one: "
+		"it "
+		"listens on all\n");
+	refused("node: {name: a-name-of-two-and-thirty-letters}\n"
+		"cluster: {listen: 10.0.0.1:7800, key_file: k}\n",
+		"f:1: node.name: expected at most 31 characters in a cluster\n");
+	refused("cluster:\n  join: [10.0.0.1:7800, 10.0.0.1:7800]\n",
+		"f:2: cluster.join: expected up to 16 IPv4 addresses with a port, such as "
+		"10.0.0.1:7800,10.0.0.2:7800 or none, not '10.0.0.1:7800,10.0.0.1:7800'\n");
+}
+
 static void unknown_keys_are_refused(void)
 {
 	refused("data:\n  adress: 10.0.0.1/24\n",
@@ -337,6 +392,8 @@ int main(void)
 	static const struct unit_test tests[] = {
 		UNIT_TEST(an_empty_file_leaves_the_defaults),
 		UNIT_TEST(every_type_is_read),
+		UNIT_TEST(a_cluster_is_configured),
+		UNIT_TEST(a_cluster_needs_an_address_and_a_key),
 		UNIT_TEST(unknown_keys_are_refused),
 		UNIT_TEST(values_of_the_wrong_type_or_range_are_refused),
 		UNIT_TEST(shapes_that_do_not_fit_are_refused),
