@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: BSD-3-Clause
 # The targets people call. Included by the Makefile; `make help` prints the text after '##'.
 .DEFAULT_GOAL := all
-.PHONY: help all deps test check unit integration check-includes format clean
+.PHONY: help all deps demo test check bench unit integration check-includes format clean
 
 SANITIZE_FLAGS := -fsanitize=address,undefined -fno-sanitize-recover=all
 
@@ -13,6 +13,11 @@ all: $(PROGRAMS) $(LIB_CLIENT) $(LIB_CLIENT_SO) check-includes ## build everythi
 deps: ## install the Debian packages the build needs (root)
 	scripts/install-deps
 
+demo: ## install what is missing, build, and show a node at work (root; under two minutes)
+	scripts/install-deps
+	$(MAKE) all examples
+	scripts/demo
+
 test: ## install what is missing, build, run all tests (root; no huge pages needed)
 	scripts/install-deps
 	$(MAKE) all
@@ -22,6 +27,9 @@ check: ## what must hold before a commit: the tests, a clang build, units under 
 	$(MAKE) test
 	$(MAKE) CC=clang BUILD=$(BUILD)/clang all
 	$(MAKE) BUILD=$(BUILD)/asan OPT=-O1 SANITIZE="$(SANITIZE_FLAGS)" unit
+
+bench: all ## measure a node against the echo ceiling of this machine (root; BENCH_QUICK=1: two short rounds)
+	scripts/bench --build $(BUILD) $(if $(BENCH_QUICK),--quick)
 
 unit: $(UNIT_BIN) ## build and run the unit tests
 	scripts/run-units $(UNIT_BIN)

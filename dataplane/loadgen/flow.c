@@ -48,47 +48,43 @@ void flow_renew(struct flow *flow)
 void flow_write_hello(const struct flow *flow, uint8_t *at)
 {
 	const struct wire_header header = { .kind = WIRE_HELLO };
+	const struct wire_hello hello = { .client_nonce = flow->nonce,
+					  .challenge = flow->challenge };
 
 	wire_header_write(at, &header);
-	at += WIRE_HEADER_SIZE;
-	memset(at, 0, WIRE_HELLO_BODY_SIZE);
-	wire_put_u64(at, flow->nonce);
-	wire_put_u64(at + 8, flow->challenge);
+	wire_hello_write(at + WIRE_HEADER_SIZE, &hello);
 }
 
-/* The fields of a stage 2 body: see wire_format.h. */
-static void read_server(const uint8_t *body, struct flow_server *server)
+static void take_grant(struct flow *flow, const struct wire_header *header)
 {
-	server->worker_count = wire_get_u16(body + 18);
-	server->partition_count = wire_get_u16(body + 20);
-	server->value_size_max = wire_get_u16(body + 22);
-	server->datagram_size_max = wire_get_u32(body + 24);
-	server->boot_id = wire_get_u64(body + 28);
-	server->base_port = wire_get_u16(body + 36);
+	flow->state = FLOW_OPEN;
+	flow->session_id = header->session_id;
+	flow->token = header->token;
+	flow->map_version = header->map_version;
+	flow->hellos = 0;
 }
 
 bool flow_take_hello_reply(struct flow *flow, const uint8_t *bytes, uint32_t size,
-			   struct flow_server *server)
+			   struct wire_hello_reply *server)
 {
-	const uint8_t *body = bytes + WIRE_HEADER_SIZE;
 	struct wire_header header;
+	struct wire_hello_reply reply;
 
-	if (!wire_header_read(bytes, size, &header) || size < FLOW_HELLO_SIZE ||
-	    flow->state == FLOW_OPEN || wire_get_u64(body) != flow->nonce)
+	if (!wire_header_read(bytes, size, &header) ||
+	    !wire_hello_reply_read(bytes + WIRE_HEADER_SIZE, size - WIRE_HEADER_SIZE, &reply) ||
+	    flow->state == FLOW_OPEN || reply.client_nonce != flow->nonce)
 		return false;
-	if (body[16] == WIRE_HELLO_CHALLENGE) {
+	switch (reply.stage) {
+	case WIRE_HELLO_CHALLENGE:
 		flow->state = FLOW_CHALLENGED;
-		flow->challenge = wire_get_u64(body + 8);
+		flow->challenge = reply.challenge;
 		flow->hello_sent = 0;
 		return true;
-	}
-	if (body[16] != WIRE_HELLO_GRANTED)
+	case WIRE_HELLO_GRANTED:
+		take_grant(flow, &header);
+		*server = reply;
+		return true;
+	default:
 		return false;
-	flow->state = FLOW_OPEN;
-	flow->session_id = header.session_id;
-	flow->token = header.token;
-	flow->map_version = header.map_version;
-	flow->hellos = 0;
-	read_server(body, server);
-	return true;
+	}
 }

@@ -7,6 +7,7 @@
 #include <stdint.h>
 
 #include "dataplane/loadgen/operation.h"
+#include "dataplane/wire_hello.h"
 
 /* Sequences from the oldest unanswered to the newest request: half the 1,024 a server remembers (protocol rule 3), so that a
  * retransmission always still finds its place in the server's window.
@@ -116,16 +117,6 @@ static inline void flow_write_header(const struct flow *flow, const struct reque
 
 #define FLOW_HELLO_SIZE (WIRE_HEADER_SIZE + WIRE_HELLO_BODY_SIZE)
 
-/* What a HELLO_REPLY tells of the server. */
-struct flow_server {
-	uint16_t worker_count;
-	uint16_t partition_count;
-	uint16_t value_size_max;
-	uint32_t datagram_size_max; /* bytes of UDP payload */
-	uint16_t base_port;
-	uint64_t boot_id;
-};
-
 /* Writes the HELLO the flow needs next: FLOW_HELLO_SIZE bytes. */
 void flow_write_hello(const struct flow *flow, uint8_t *at);
 
@@ -133,6 +124,6 @@ void flow_write_hello(const struct flow *flow, uint8_t *at);
  * flow is OPEN then.
  */
 bool flow_take_hello_reply(struct flow *flow, const uint8_t *bytes, uint32_t size,
-			   struct flow_server *server);
+			   struct wire_hello_reply *server);
 
 #endif

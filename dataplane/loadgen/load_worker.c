@@ -103,7 +103,7 @@ static uint32_t flows_wanted(const struct load_worker *worker)
 static void meet_server(struct load_worker *worker)
 {
 	const struct load_settings *settings = worker->settings;
-	const struct flow_server *server = &worker->server;
+	const struct wire_hello_reply *server = &worker->server;
 	uint32_t need = workload_datagram_size_max(&settings->workload, settings->ops_per_datagram);
 
 	if (server->worker_count == 0 || server->worker_count > TRANSPORT_FLOW_COUNT_MAX ||
@@ -325,22 +325,29 @@ static void count_lateness(struct load_worker *worker, uint64_t planned, uint64_
 		tally_add(&tally->late, 1);
 }
 
-/* Sends what is planned for now or earlier, operations that follow others first; returns how many datagrams it sent. */
+/* Whether a datagram's planned time has come, or an operation follows another one's reply. */
+static bool is_due(const struct load_worker *worker, uint64_t now)
+{
+	uint64_t planned = arrival_peek(&worker->arrival);
+
+	return (planned <= now && planned < worker->phase.until) ||
+	       load_source_has_followup(&worker->source);
+}
+
+/* Sends what is due, operations that follow others first; returns how many datagrams it sent. */
 static uint32_t send_open(struct load_worker *worker, uint64_t now)
 {
 	struct transport_datagram datagrams[BURST];
 	uint32_t built = 0;
 	uint32_t acquired;
 
-	if (arrival_peek(&worker->arrival) > now && !load_source_has_followup(&worker->source))
+	if (!is_due(worker, now))
 		return 0;
 	acquired = worker->transport->ops->acquire(worker->transport, datagrams, BURST);
-	while (built < acquired) {
+	while (built < acquired && is_due(worker, now)) {
 		uint64_t planned = arrival_peek(&worker->arrival);
 		bool follows = load_source_has_followup(&worker->source);
 
-		if (planned > now && !follows)
-			break;
 		if (!build(worker, planned, now, &datagrams[built])) {
 			tally_add(&load_worker_tally(worker, now)->blocked, 1);
 			break;
@@ -355,11 +362,23 @@ static uint32_t send_open(struct load_worker *worker, uint64_t now)
 	return built;
 }
 
-/* What was planned but never sent when the time is over counts as late. */
+/* When new requests stop: what was planned until the end of an open loop may still leave unless it is late by then. */
+static uint64_t send_end(const struct load_worker *worker)
+{
+	if (worker->settings->datagrams_per_second <= 0.0)
+		return worker->phase.until;
+	if (arrival_peek(&worker->arrival) >= worker->phase.until)
+		return worker->phase.until;
+	return worker->phase.until + worker->settings->late_limit_ticks;
+}
+
+/* What was planned but never sent counts as late. */
 static void count_unsent(struct load_worker *worker)
 {
+	uint64_t now = worker->phase.until + worker->settings->late_limit_ticks + 1;
+
 	while (arrival_peek(&worker->arrival) < worker->phase.until) {
-		count_lateness(worker, arrival_peek(&worker->arrival), worker->phase.until);
+		count_lateness(worker, arrival_peek(&worker->arrival), now);
 		arrival_advance(&worker->arrival);
 	}
 }
@@ -460,14 +479,14 @@ static void rest(struct load_worker *worker, uint64_t now)
 static bool may_send(const struct load_worker *worker, uint64_t now)
 {
 	if (worker->phase.kind == LOAD_RUN)
-		return now < worker->phase.until;
+		return now < send_end(worker);
 	return worker->phase.kind != LOAD_CONNECT && !worker->exhausted;
 }
 
 static bool is_complete(const struct load_worker *worker, uint64_t now)
 {
 	if (worker->phase.kind == LOAD_RUN)
-		return now >= worker->phase.until && worker->outstanding == 0;
+		return now >= send_end(worker) && worker->outstanding == 0;
 	return worker->exhausted && worker->outstanding == 0;
 }
 

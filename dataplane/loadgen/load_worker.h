@@ -32,7 +32,7 @@ struct load_worker {
 		[TRANSPORT_FLOW_COUNT_MAX]; /* flow i talks to server worker i % server_workers */
 	uint32_t flow_count;
 	uint32_t flow_next; /* the last one used; the search for room starts there */
-	struct flow_server server;
+	struct wire_hello_reply server;
 	struct tally *measured;   /* of requests planned within the measured time */
 	struct tally *rest;       /* of all others */
 	uint32_t burst_datagrams; /* answered in the burst at hand, and their operations */

@@ -32,7 +32,7 @@ struct runner_threads {
 struct runner_result {
 	struct tally *measured; /* of the measured time */
 	struct tally *rest;     /* of the load, warm-up and verify phases */
-	struct flow_server server;
+	struct wire_hello_reply server;
 	double preload_seconds;
 	uint64_t preload_keys;
 	double measured_seconds;

@@ -118,7 +118,7 @@ static void hello_reply(const struct flow *flow, uint8_t stage, uint8_t *bytes)
 static void test_the_handshake_echoes_the_challenge(void)
 {
 	struct flow *flow = flow_create(0, 0, 1, 1234);
-	struct flow_server server = { 0 };
+	struct wire_hello_reply server = { 0 };
 	uint8_t bytes[FLOW_HELLO_SIZE];
 
 	CU_ASSERT_FALSE(flow_has_room(flow));
@@ -147,7 +147,7 @@ static void test_the_handshake_echoes_the_challenge(void)
 static void test_foreign_hello_replies_are_ignored(void)
 {
 	struct flow *flow = flow_create(0, 0, 1, 1234);
-	struct flow_server server;
+	struct wire_hello_reply server;
 	uint8_t bytes[FLOW_HELLO_SIZE];
 
 	hello_reply(flow, WIRE_HELLO_GRANTED, bytes);

@@ -154,6 +154,66 @@ static void slow_grace_periods_refuse_hardly_a_write(void)
 	CU_ASSERT(outcome.items > 3500);
 }
 
+/* --- Shards of one node --- */
+
+/* Writes new keys of its own to each shard of 'shards' in turn: 32, then the background. */
+static void write_new_keys(struct fixture *fixture, struct shard *const *shards,
+			   uint32_t shard_count, uint64_t *number, uint32_t rounds)
+{
+	struct fixture one = *fixture;
+
+	for (uint32_t round = 0; round < rounds; round++) {
+		for (uint32_t i = 0; i < 32 * shard_count; i++) {
+			struct shard_batch batch;
+			struct fixture_key key;
+
+			one.shard = shards[i % shard_count];
+			fixture_batch_one(&one, &batch, &key, (*number)++);
+			batch.keys[0].partition =
+				shard_partition(one.shard, 0) ? 0 : 1; /* worker 0's or 1's */
+			put_sized(&one, &batch);
+		}
+		for (uint32_t i = 0; i < shard_count; i++)
+			shard_background(shards[i], fixture->now_ms + round, FIXTURE_WORK_MAX);
+		fixture_grace(fixture);
+	}
+}
+
+/* One shard has taken all memory of the node before the other stores its first item. */
+static void a_shard_that_came_first_gives_back(void)
+{
+	struct fixture fixture;
+	struct item_memory_options memory_options = { .limit_bytes = 4 << 20 };
+	struct shard_options options = { .worker_count = 2,
+					 .partition_count = 2,
+					 .eviction = EVICTION_ON,
+					 .period = &fixture.period,
+					 .secret = &fixture.secret };
+	static const char *const names[] = { "first", "second" };
+	struct shard_stats stats[2];
+	struct shard *shards[2];
+	uint64_t number = 0;
+
+	open_cache(&fixture);
+	CU_ASSERT_EQUAL_FATAL(item_memory_create(&options.memory, &memory_options), 0);
+	for (uint32_t i = 0; i < 2; i++) {
+		options.name = names[i];
+		options.worker_index = i;
+		CU_ASSERT_EQUAL_FATAL(shard_create(&shards[i], &options), 0);
+	}
+	write_new_keys(&fixture, &shards[0], 1, &number, 3000);
+	shard_stats(shards[0], &stats[0]);
+	CU_ASSERT(stats[0].pool.slabs > 60); /* of 64 */
+	write_new_keys(&fixture, shards, 2, &number, 3000);
+	for (uint32_t i = 0; i < 2; i++) {
+		shard_stats(shards[i], &stats[i]);
+		CU_ASSERT(stats[i].pool.slabs >= 24);
+		shard_destroy(shards[i]);
+	}
+	item_memory_destroy(options.memory);
+	fixture_close(&fixture);
+}
+
 /* --- The hand --- */
 
 static struct eviction_clock clock_of(struct partition *const *partitions, uint32_t count)
@@ -285,6 +345,7 @@ int main(void)
 		UNIT_TEST(zipf_hits_as_often_as_with_lru),
 		UNIT_TEST(scans_hurt_less_than_with_lru),
 		UNIT_TEST(slow_grace_periods_refuse_hardly_a_write),
+		UNIT_TEST(a_shard_that_came_first_gives_back),
 		UNIT_TEST(the_hand_spares_what_was_read),
 		UNIT_TEST(the_hand_takes_what_is_expired),
 		UNIT_TEST(a_batch_copes_with_eviction_under_it),

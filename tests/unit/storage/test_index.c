@@ -320,6 +320,34 @@ static void building_is_tried_again_and_less_often(void)
 	close_fixture(&fixture);
 }
 
+/* DPDK has 32 heaps: the 33rd table lives in the EAL's own memory, and grows from there. */
+static void without_a_heap_the_eal_has_memory(void)
+{
+	struct fixture fixture;
+	char name[32];
+	uint32_t heaps = 0, count = 0;
+
+	do
+		snprintf(name, sizeof(name), "full_%u", heaps);
+	while (rte_malloc_heap_create(name) == 0 && ++heaps < 100);
+	CU_ASSERT_FATAL(heaps > 0 && heaps < 100);
+	open_fixture(&fixture);
+	CU_ASSERT(rte_malloc_heap_get_socket("unit_0") < 0);
+	while (!stats_of(&fixture).is_growing) {
+		CU_ASSERT(insert(&fixture, count++));
+		keep_house(&fixture);
+	}
+	pass_grace(&fixture);
+	move_all(&fixture, count);
+	CU_ASSERT_EQUAL(stats_of(&fixture).grown, 1);
+	CU_ASSERT_EQUAL(missing(&fixture, count), 0);
+	close_fixture(&fixture);
+	while (heaps-- > 0) {
+		snprintf(name, sizeof(name), "full_%u", heaps);
+		rte_malloc_heap_destroy(name);
+	}
+}
+
 struct colliding {
 	struct key_ref key;
 	struct item *item;
@@ -426,6 +454,7 @@ int main(void)
 		UNIT_TEST(writes_during_growth_are_seen),
 		UNIT_TEST(a_full_table_refuses_and_recovers),
 		UNIT_TEST(building_is_tried_again_and_less_often),
+		UNIT_TEST(without_a_heap_the_eal_has_memory),
 		UNIT_TEST(keys_that_share_half_a_digest_are_both_stored),
 		UNIT_TEST(a_key_whose_whole_digest_is_taken_is_refused),
 		UNIT_TEST(growth_moves_keys_that_collide),

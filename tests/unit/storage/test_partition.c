@@ -116,6 +116,30 @@ static void released_slots_are_used_again(void)
 	close_fixture(fixture);
 }
 
+/* What a partition once held costs later walks nothing. */
+static void an_emptied_partition_begins_anew(void)
+{
+	struct fixture *fixture = open_fixture();
+	const struct item *found[8];
+	struct partition_stats stats;
+	struct partition_scan scan;
+
+	for (uint32_t i = 0; i < 2000; i++)
+		publish(fixture->first, &fixture->items[i]);
+	partition_scan_open(fixture->first, &scan);
+	for (uint32_t i = 0; i < 2000; i++)
+		partition_slot_release(fixture->first, &fixture->items[i]);
+	partition_stats(fixture->first, &stats);
+	CU_ASSERT_EQUAL(stats.slots, 0);
+	CU_ASSERT_EQUAL(publish(fixture->first, &fixture->items[0]), 0);
+	CU_ASSERT_EQUAL(partition_slot_take(fixture->first), 1);
+	/* The scan that was under way finds the new item, and no other. */
+	CU_ASSERT_EQUAL(partition_scan_next(fixture->first, &scan, 2000, found, 8), 1);
+	CU_ASSERT(partition_scan_is_done(&scan));
+	CU_ASSERT_EQUAL(scan_count(fixture->first, 10, 10), 1);
+	close_fixture(fixture);
+}
+
 /* Two partitions share the space; when it is used up, both are told, and neither gets the other's
  * slots.
  */
@@ -221,6 +245,7 @@ int main(void)
 		UNIT_TEST(published_items_are_scanned_in_slot_order),
 		UNIT_TEST(a_taken_slot_is_empty_until_published),
 		UNIT_TEST(released_slots_are_used_again),
+		UNIT_TEST(an_emptied_partition_begins_anew),
 		UNIT_TEST(the_space_ends_cleanly),
 		UNIT_TEST(items_that_cannot_be_expired_are_left_out),
 		UNIT_TEST(bytes_follow_replacement_and_release),
