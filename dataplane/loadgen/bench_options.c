@@ -238,6 +238,11 @@ static bool take_cpus(struct parse *parse, const char *text)
 	}
 }
 
+static bool take_queues(struct parse *parse, const char *text)
+{
+	return parse_u32(parse, text, 1, 64, &parse->options->queues);
+}
+
 static bool take_sessions(struct parse *parse, const char *text)
 {
 	return parse_u32(parse, text, 1, 64, &parse->options->sessions);
@@ -453,6 +458,7 @@ static const struct row rows[] = {
 	{ "workers", "N", take_workers,
 	  "threads of the generator, each with its queue and sessions (1)" },
 	{ "cpus", "LIST", take_cpus, "CPUs to pin the workers to, as 1,2,3" },
+	{ "queues", "N", take_queues, "memif: as many as the server has workers (as --workers)" },
 	{ "sessions", "N", take_sessions,
 	  "sessions of each worker with each worker of the server (4); one holds 512 unanswered "
 	  "sequences" },

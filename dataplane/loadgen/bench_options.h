@@ -33,6 +33,7 @@ struct bench_options {
 	uint32_t worker_count;
 	uint32_t cpu_count; /* 0 = as the system likes */
 	uint32_t cpus[BENCH_CPUS_MAX];
+	uint32_t queues;   /* memif; 0 = as many as workers */
 	uint32_t sessions; /* per worker and server worker */
 	/* what */
 	struct workload workload;

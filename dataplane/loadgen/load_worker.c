@@ -104,6 +104,7 @@ static void meet_server(struct load_worker *worker)
 {
 	const struct load_settings *settings = worker->settings;
 	const struct wire_hello_reply *server = &worker->server;
+	struct transport *transport = worker->transport;
 	uint32_t need = workload_datagram_size_max(&settings->workload, settings->ops_per_datagram);
 
 	if (server->worker_count == 0 || server->worker_count > TRANSPORT_FLOW_COUNT_MAX ||
@@ -127,6 +128,9 @@ static void meet_server(struct load_worker *worker)
 		 0)
 		load_worker_fail(worker, "no memory for routing to %u server workers",
 				 server->worker_count);
+	else
+		transport->ops->meet_server(transport, server->worker_count, worker->failure,
+					    sizeof(worker->failure));
 }
 
 static void connect_step(struct load_worker *worker)
@@ -453,6 +457,12 @@ static uint32_t receive(struct load_worker *worker)
 	tally_add(&tally->received_ops, worker->burst_ops);
 	transport->ops->release(transport, datagrams, count);
 	return count;
+}
+
+void load_worker_serve(struct load_worker *worker)
+{
+	if (receive(worker) == 0)
+		worker->transport->ops->rest(worker->transport, REST_MICROSECONDS_MAX);
 }
 
 static bool is_open_loop(const struct load_worker *worker)

@@ -54,6 +54,9 @@ void load_worker_destroy(struct load_worker *worker);
 /* Runs one phase until it is complete and its last request resolved. 0, or -1 with 'failure' set. */
 int load_worker_run(struct load_worker *worker, const struct load_phase *phase);
 
+/* Receives once, for other workers' sake: a device may put their replies into this one's queue after its own phase is complete. */
+void load_worker_serve(struct load_worker *worker);
+
 /* The tally that a request planned at 'planned' belongs to. */
 static inline struct tally *load_worker_tally(struct load_worker *worker, uint64_t planned)
 {

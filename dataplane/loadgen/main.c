@@ -109,6 +109,8 @@ static int open_port_transports(struct bench *bench)
 	struct transport_dpdk_options dpdk = {
 		.port = options->port,
 		.server_ipv4 = ntohl(options->server.s_addr),
+		.server_port = options->server_port,
+		.queues = (uint16_t)options->queues,
 		.server_mac_known = options->server_mac_known || options->echo,
 		.checksum = options->checksum,
 		.worker_count = (uint16_t)options->worker_count,

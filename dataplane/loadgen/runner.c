@@ -42,6 +42,8 @@ static int run_post(void *argument)
 	if (result < 0)
 		__atomic_store_n(&runner->stop, 1, __ATOMIC_RELAXED);
 	__atomic_fetch_sub(&runner->running, 1, __ATOMIC_RELEASE);
+	while (__atomic_load_n(&runner->running, __ATOMIC_ACQUIRE))
+		load_worker_serve(post->worker);
 	return result;
 }
 

@@ -28,6 +28,10 @@ struct transport_ops {
 	int (*open_flow)(struct transport *transport, uint32_t flow, uint16_t server_port,
 			 char *error, uint32_t error_size);
 
+	/* The server has so many workers. 0, or -errno with one line in 'error' when the transport cannot reach them all. */
+	int (*meet_server)(struct transport *transport, uint16_t server_workers, char *error,
+			   uint32_t error_size);
+
 	/* Up to 'count' empty datagrams to fill; fewer, or none, while earlier ones wait to be sent. */
 	uint32_t (*acquire)(struct transport *transport, struct transport_datagram *datagrams,
 			    uint32_t count);

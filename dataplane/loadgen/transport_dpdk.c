@@ -27,7 +27,9 @@ struct transport_dpdk_link {
 	uint32_t server_ipv4;
 	uint8_t server_mac[6];
 	enum udp_checksum checksum;
+	uint16_t server_port; /* of the server's first worker */
 	uint16_t worker_count;
+	uint16_t queue_count;
 	struct rte_ring *handover[TRANSPORT_DPDK_WORKER_COUNT_MAX];
 };
 
@@ -35,15 +37,23 @@ struct transport_dpdk_link {
 struct frame_template {
 	uint8_t bytes[64]; /* PACKET_HEADERS_SIZE of them; copied whole, the payload comes after */
 	uint32_t payload_size;
+	uint16_t queue;
 	struct packet_flow flow;
+};
+
+/* A frame and the queue it leaves by. */
+struct frame {
+	struct rte_mbuf *mbuf;
+	uint16_t queue;
 };
 
 struct transport_dpdk {
 	struct transport transport;
 	struct transport_dpdk_link *link;
-	uint16_t queue;
+	uint16_t worker;
+	uint16_t queue_next; /* to receive from: worker, worker + worker_count, ... are its own */
 	uint16_t backlog_count; /* frames the device did not take yet */
-	struct rte_mbuf *backlog[BURST];
+	struct frame backlog[BURST];
 	struct frame_template templates[TRANSPORT_FLOW_COUNT_MAX];
 };
 
@@ -53,6 +63,15 @@ static struct transport_dpdk *dpdk_of(struct transport *transport)
 }
 
 /* ---- sending ---- */
+
+/* The server's worker reads the queue of its own number, if that is ours. */
+static uint16_t choose_queue(const struct transport_dpdk *dpdk, uint16_t server_worker)
+{
+	if (server_worker < dpdk->link->queue_count &&
+	    server_worker % dpdk->link->worker_count == dpdk->worker)
+		return server_worker;
+	return dpdk->worker;
+}
 
 static int open_flow(struct transport *transport, uint32_t flow, uint16_t server_port, char *error,
 		     uint32_t error_size)
@@ -68,10 +87,35 @@ static int open_flow(struct transport *transport, uint32_t flow, uint16_t server
 	to->source_ipv4 = link->local.ipv4;
 	to->destination_ipv4 = link->server_ipv4;
 	to->source_port =
-		(uint16_t)(link->local.port_base + dpdk->queue * TRANSPORT_FLOW_COUNT_MAX + flow);
+		(uint16_t)(link->local.port_base + dpdk->worker * TRANSPORT_FLOW_COUNT_MAX + flow);
 	to->destination_port = server_port;
 	dpdk->templates[flow].payload_size = 0;
+	dpdk->templates[flow].queue =
+		choose_queue(dpdk, (uint16_t)(server_port - link->server_port));
 	return 0;
+}
+
+/* Transmits frames in order, neighbours of one queue by one call; returns how many the device took. */
+static uint16_t transmit(struct transport_dpdk *dpdk, const struct frame *frames, uint16_t count)
+{
+	struct rte_mbuf *mbufs[BURST];
+	uint16_t done = 0;
+
+	while (done < count) {
+		uint16_t queue = frames[done].queue;
+		uint16_t run = 0;
+		uint16_t sent;
+
+		while (done + run < count && frames[done + run].queue == queue) {
+			mbufs[run] = frames[done + run].mbuf;
+			run++;
+		}
+		sent = port_transmit(dpdk->link->port, queue, mbufs, run);
+		done = (uint16_t)(done + sent);
+		if (sent < run)
+			break;
+	}
+	return done;
 }
 
 /* Sends what waits; true when nothing does any more. */
@@ -81,11 +125,32 @@ static bool flush(struct transport_dpdk *dpdk)
 
 	if (dpdk->backlog_count == 0)
 		return true;
-	sent = port_transmit(dpdk->link->port, dpdk->queue, dpdk->backlog, dpdk->backlog_count);
+	sent = transmit(dpdk, dpdk->backlog, dpdk->backlog_count);
 	dpdk->backlog_count = (uint16_t)(dpdk->backlog_count - sent);
 	memmove(dpdk->backlog, dpdk->backlog + sent,
 		dpdk->backlog_count * sizeof(dpdk->backlog[0]));
 	return dpdk->backlog_count == 0;
+}
+
+/* A memif server's worker reads and answers by the queue of its own number, so all of them must be there. (Asked for more queues than it
+ * has, a memif server hangs up: the link does not come up.)
+ */
+static int meet_server(struct transport *transport, uint16_t server_workers, char *error,
+		       uint32_t error_size)
+{
+	struct transport_dpdk *dpdk = dpdk_of(transport);
+	const struct transport_dpdk_link *link = dpdk->link;
+	const struct failure failure = { error, error_size };
+
+	if (link->port->kind != PORT_MEMIF)
+		return 0;
+	if (server_workers > link->queue_count)
+		return failure_set(&failure, -ENOTSUP, "the server has %u workers: use --queues %u",
+				   server_workers, server_workers);
+	if (dpdk->worker >= server_workers)
+		return failure_set(&failure, -ENOTSUP, "the server has %u queues: use --workers %u",
+				   server_workers, server_workers);
+	return 0;
 }
 
 static uint32_t acquire(struct transport *transport, struct transport_datagram *datagrams,
@@ -139,17 +204,18 @@ static void send_datagrams(struct transport *transport, struct transport_datagra
 			   uint32_t count)
 {
 	struct transport_dpdk *dpdk = dpdk_of(transport);
-	struct rte_mbuf *mbufs[BURST];
+	struct frame frames[BURST];
 	uint16_t sent;
 
 	for (uint32_t i = 0; i < count; i++) {
 		finish_frame(dpdk, &datagrams[i]);
-		mbufs[i] = datagrams[i].buffer;
+		frames[i].mbuf = datagrams[i].buffer;
+		frames[i].queue = dpdk->templates[datagrams[i].flow].queue;
 	}
-	/* frames were acquired, so the backlog was empty then and still is */
-	sent = port_transmit(dpdk->link->port, dpdk->queue, mbufs, (uint16_t)count);
+	/* these were acquired, so the backlog was empty then and still is */
+	sent = transmit(dpdk, frames, (uint16_t)count);
 	dpdk->backlog_count = (uint16_t)(count - sent);
-	memcpy(dpdk->backlog, mbufs + sent, dpdk->backlog_count * sizeof(mbufs[0]));
+	memcpy(dpdk->backlog, frames + sent, dpdk->backlog_count * sizeof(frames[0]));
 }
 
 /* ---- receiving ---- */
@@ -157,7 +223,7 @@ static void send_datagrams(struct transport *transport, struct transport_datagra
 static void answer_arp(struct transport_dpdk *dpdk, struct rte_mbuf *mbuf)
 {
 	packet_build_arp_reply(rte_pktmbuf_mtod(mbuf, uint8_t *), dpdk->link->local.mac);
-	if (port_transmit(dpdk->link->port, dpdk->queue, &mbuf, 1) == 0)
+	if (port_transmit(dpdk->link->port, dpdk->worker, &mbuf, 1) == 0)
 		rte_pktmbuf_free(mbuf);
 }
 
@@ -190,7 +256,7 @@ static bool take_frame(struct transport_dpdk *dpdk, struct rte_mbuf *mbuf,
 	if (view.kind != PACKET_KIND_DATAGRAM)
 		goto drop;
 	flow = (uint32_t)(view.destination_port - dpdk->link->local.port_base);
-	if (flow / TRANSPORT_FLOW_COUNT_MAX != dpdk->queue) {
+	if (flow / TRANSPORT_FLOW_COUNT_MAX != dpdk->worker) {
 		hand_over(dpdk, mbuf, flow / TRANSPORT_FLOW_COUNT_MAX);
 		return false;
 	}
@@ -205,23 +271,38 @@ drop:
 	return false;
 }
 
+/* Frames handed over by other workers, or of the next queue that has any. */
+static uint16_t receive_frames(struct transport_dpdk *dpdk, struct rte_mbuf **mbufs, uint32_t count)
+{
+	const struct transport_dpdk_link *link = dpdk->link;
+	uint16_t received = 0;
+
+	if (link->worker_count > 1)
+		received = (uint16_t)rte_ring_dequeue_burst(link->handover[dpdk->worker],
+							    (void **)mbufs, count, NULL);
+	for (uint16_t tried = dpdk->worker; tried < dpdk->link->queue_count && received == 0;
+	     tried = (uint16_t)(tried + link->worker_count)) {
+		received = port_receive(link->port, dpdk->queue_next, mbufs, (uint16_t)count);
+		dpdk->queue_next = (uint16_t)(dpdk->queue_next + link->worker_count);
+		if (dpdk->queue_next >= dpdk->link->queue_count)
+			dpdk->queue_next = dpdk->worker;
+	}
+	return received;
+}
+
 static uint32_t receive(struct transport *transport, struct transport_datagram *datagrams,
 			uint32_t count)
 {
 	struct transport_dpdk *dpdk = dpdk_of(transport);
-	struct rte_ring *handover = dpdk->link->handover[dpdk->queue];
 	struct rte_mbuf *mbufs[BURST];
-	uint32_t received = 0;
+	uint16_t received;
 	uint32_t taken = 0;
 
 	flush(dpdk);
-	if (dpdk->link->worker_count > 1)
-		received = rte_ring_dequeue_burst(handover, (void **)mbufs, count, NULL);
-	if (received == 0)
-		received = port_receive(dpdk->link->port, dpdk->queue, mbufs, (uint16_t)count);
-	for (uint32_t i = 0; i < received; i++)
+	received = receive_frames(dpdk, mbufs, count);
+	for (uint16_t i = 0; i < received; i++)
 		rte_prefetch0(rte_pktmbuf_mtod(mbufs[i], void *));
-	for (uint32_t i = 0; i < received; i++)
+	for (uint16_t i = 0; i < received; i++)
 		taken += take_frame(dpdk, mbufs[i], &datagrams[taken]);
 	return taken;
 }
@@ -251,7 +332,8 @@ static void destroy(struct transport *transport)
 
 	if (!dpdk)
 		return;
-	rte_pktmbuf_free_bulk(dpdk->backlog, dpdk->backlog_count);
+	for (uint16_t i = 0; i < dpdk->backlog_count; i++)
+		rte_pktmbuf_free(dpdk->backlog[i].mbuf);
 	rte_free(dpdk);
 }
 
@@ -259,6 +341,7 @@ struct transport *transport_dpdk_create(struct transport_dpdk_link *link, uint16
 {
 	static const struct transport_ops ops = {
 		.open_flow = open_flow,
+		.meet_server = meet_server,
 		.acquire = acquire,
 		.send = send_datagrams,
 		.receive = receive,
@@ -273,7 +356,8 @@ struct transport *transport_dpdk_create(struct transport_dpdk_link *link, uint16
 	dpdk->transport.ops = &ops;
 	dpdk->transport.payload_size_max = link->port->mtu - PACKET_IPV4_SIZE - PACKET_UDP_SIZE;
 	dpdk->link = link;
-	dpdk->queue = worker;
+	dpdk->worker = worker;
+	dpdk->queue_next = worker;
 	return &dpdk->transport;
 }
 
@@ -292,8 +376,10 @@ static int wait_for_link(const struct transport_dpdk_link *link, uint64_t deadli
 		if (rte_get_tsc_cycles() > deadline)
 			return failure_set(
 				failure, -ETIMEDOUT,
-				"the link of %s does not come up: is the other side running?",
-				link->port->device);
+				"the link of %s does not come up: is the other side running%s?",
+				link->port->device,
+				link->queue_count > 1 ? ", with as many workers as we have queues"
+						      : "");
 		usleep(1000);
 	}
 	return 0;
@@ -383,16 +469,20 @@ static int create_handovers(struct transport_dpdk_link *link, const struct failu
 static int open_port(struct transport_dpdk_link *link, const struct transport_dpdk_options *options,
 		     const struct failure *failure)
 {
-	const struct port_needs needs = {
+	struct port_needs needs = {
 		.name = "bench",
-		.queues = options->worker_count,
 		.mbufs_held = options->worker_count * (HANDOVER_SIZE + 2 * BURST),
 	};
-	int result = port_open(&link->port, &options->port, &needs, failure->text, failure->size);
+	int result;
 
+	if (options->port.kind == PORT_MEMIF && options->queues > link->queue_count)
+		link->queue_count = options->queues;
+	needs.queues = link->queue_count;
+	result = port_open(&link->port, &options->port, &needs, failure->text, failure->size);
 	if (result < 0)
 		return result;
-	if (link->port->queues < options->worker_count)
+	link->queue_count = link->port->queues;
+	if (link->queue_count < options->worker_count)
 		return failure_set(failure, -ENOTSUP, "%s has %u queues only: use --workers %u",
 				   link->port->device, link->port->queues, link->port->queues);
 	packet_local_init(&link->local, link->port->mac, options->port.ipv4,
@@ -418,6 +508,8 @@ int transport_dpdk_open(struct transport_dpdk_link **opened,
 				   "no memory for a port: give DPDK more (EAL argument -m)");
 	link->server_ipv4 = options->server_ipv4;
 	link->worker_count = options->worker_count;
+	link->server_port = options->server_port;
+	link->queue_count = options->worker_count;
 	link->checksum = UDP_CHECKSUM_ABSENT;
 	memcpy(link->server_mac, options->server_mac, sizeof(link->server_mac));
 	result = open_port(link, options, &failure);

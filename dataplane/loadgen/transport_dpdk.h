@@ -17,10 +17,12 @@
 struct transport_dpdk_options {
 	struct port_options port; /* ipv4 is our own address */
 	uint32_t server_ipv4;     /* host byte order */
+	uint16_t server_port;     /* UDP, of its first worker */
 	bool server_mac_known;    /* 'server_mac' is it: no ARP */
 	uint8_t server_mac[6];
-	bool checksum;         /* send UDP checksums; without, the field is 0, which IPv4 allows */
-	uint16_t worker_count; /* one queue each */
+	bool checksum; /* send UDP checksums; without, the field is 0, which IPv4 allows */
+	uint16_t worker_count;
+	uint16_t queues; /* memif: as many as the server has workers, each answers by its own */
 };
 
 /* What the workers' transports share. */

@@ -74,6 +74,17 @@ static int open_flow(struct transport *transport, uint32_t flow, uint16_t server
 	return result;
 }
 
+/* Flows know their worker's port. */
+static int meet_server(struct transport *transport, uint16_t server_workers, char *error,
+		       uint32_t error_size)
+{
+	(void)transport;
+	(void)server_workers;
+	(void)error;
+	(void)error_size;
+	return 0;
+}
+
 static uint32_t acquire(struct transport *transport, struct transport_datagram *datagrams,
 			uint32_t count)
 {
@@ -197,6 +208,7 @@ struct transport *transport_socket_create(const struct in_addr *server)
 {
 	static const struct transport_ops ops = {
 		.open_flow = open_flow,
+		.meet_server = meet_server,
 		.acquire = acquire,
 		.send = send_datagrams,
 		.receive = receive,

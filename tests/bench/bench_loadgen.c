@@ -79,6 +79,7 @@ static void rest(struct transport *transport, uint32_t microseconds)
 
 static const struct transport_ops mirror_ops = {
 	.open_flow = open_flow,
+	.meet_server = NULL, /* an echo has none */
 	.acquire = acquire,
 	.send = send_datagrams,
 	.receive = receive,
