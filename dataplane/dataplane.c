@@ -47,9 +47,13 @@ struct dataplane {
 	struct item_memory *memory;
 	struct grace_period *period;
 	struct grace_thread *grace_thread;
+	struct reclaim *old_routes; /* the control thread's: no worker looks at it */
 	struct reader_registry *readers;
 	struct worker workers[WORKER_COUNT_MAX];
 };
+
+/* Old routes freed with one publication: more than one publication makes. */
+#define OLD_ROUTES_FREED 4u
 
 /* ---- parts ---- */
 
@@ -155,6 +159,13 @@ static int draw_secrets(const struct building *b, struct core_shared *shared)
 	return 0;
 }
 
+static void free_route(void *context, void *object, uint32_t argument)
+{
+	(void)context;
+	(void)argument;
+	route_table_destroy(object);
+}
+
 /* A node alone owns everything. */
 static int create_route(const struct building *b, struct core_shared *shared)
 {
@@ -165,6 +176,10 @@ static int create_route(const struct building *b, struct core_shared *shared)
 
 	if (!route)
 		return no_memory(b, "the route table");
+	if (reclaim_create(&b->dataplane->old_routes, b->dataplane->period, free_route, NULL) < 0) {
+		route_table_destroy(route);
+		return no_memory(b, "the route table");
+	}
 	route_publish(&shared->route, route);
 	return 0;
 }
@@ -308,6 +323,7 @@ void dataplane_destroy(struct dataplane *dp)
 	dataplane_stop(dp);
 	for (uint32_t i = 0; i < WORKER_COUNT_MAX; i++)
 		destroy_worker(&dp->workers[i]);
+	reclaim_destroy(dp->old_routes);
 	if (dp->shared) {
 		mailbox_grid_destroy(dp->shared->mailboxes);
 		route_table_destroy(dp->shared->route);
@@ -433,6 +449,17 @@ void dataplane_stop(struct dataplane *dp)
 	}
 	grace_thread_stop(dp->grace_thread);
 	dp->grace_thread = NULL;
+}
+
+int dataplane_set_routes(struct dataplane *dp, struct route_table *table)
+{
+	if (table->partition_count != dp->options.partition_count) {
+		route_table_destroy(table);
+		return -EINVAL;
+	}
+	reclaim_retire(dp->old_routes, route_publish(&dp->shared->route, table), 0);
+	reclaim_poll(dp->old_routes, OLD_ROUTES_FREED);
+	return 0;
 }
 
 /* ---- what others ask ---- */

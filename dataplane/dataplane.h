@@ -7,6 +7,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "dataplane/route_table.h"
 #include "storage/limits.h"
 #include "storage/shard.h"
 
@@ -74,6 +75,11 @@ void dataplane_stop(struct dataplane *dataplane);
 
 /* Accepts NULL and half-built. */
 void dataplane_destroy(struct dataplane *dataplane);
+
+/* From the workers' next turns on requests go by 'table', which is taken; of as many partitions as the data plane. One thread
+ * at a time, before the start or while it runs. 0, or -EINVAL and the table is destroyed.
+ */
+int dataplane_set_routes(struct dataplane *dataplane, struct route_table *table);
 
 /* What one worker did; a copy of naturally atomic counters, any thread. */
 struct worker_status {
