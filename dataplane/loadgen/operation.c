@@ -101,6 +101,14 @@ bool operation_key_size_fits(uint16_t key_size, uint64_t key_count)
 	return key_count <= UINT64_C(1) << (4 * digits);
 }
 
+/* The write that a value is made of. */
+static uint64_t write_of(const struct operation *operation)
+{
+	uint64_t mark = operation->kind == OPERATION_CAS ? OPERATION_CAS_MARK : 0;
+
+	return mark | operation->number;
+}
+
 uint32_t operation_value_size(const struct operation_format *format,
 			      const struct operation *operation)
 {
@@ -110,7 +118,7 @@ uint32_t operation_value_size(const struct operation_format *format,
 		return INCREMENT_VALUE_SIZE;
 	if (operation->space == KEY_SPACE_COUNTER)
 		return 1;
-	return value_pattern_size(operation->key, operation->number, format->value_size_min,
+	return value_pattern_size(operation->key, write_of(operation), format->value_size_min,
 				  format->value_size_max);
 }
 
@@ -140,11 +148,8 @@ static void write_value(const struct operation *operation, uint8_t *at, uint32_t
 		wire_put_u64(at + 8, 1);
 	} else if (operation->space == KEY_SPACE_COUNTER) {
 		at[0] = '0'; /* where the load phase starts every counter */
-	} else if (operation->kind == OPERATION_CAS) {
-		value_pattern_write(at, size, operation->key,
-				    OPERATION_CAS_MARK | operation->number);
 	} else {
-		value_pattern_write(at, size, operation->key, operation->number);
+		value_pattern_write(at, size, operation->key, write_of(operation));
 	}
 }
 

@@ -94,9 +94,12 @@ static void test_written_values_are_the_pattern_of_their_write(void)
 	const struct operation set = {
 		.key = 9, .number = 5, .kind = OPERATION_SET, .space = KEY_SPACE_PLAIN
 	};
-	const struct operation cas = {
+	struct operation cas = {
 		.key = 9, .number = 5, .kind = OPERATION_CAS, .space = KEY_SPACE_PLAIN
 	};
+	const struct operation_format varying = { .key_size = 16,
+						  .value_size_min = 16,
+						  .value_size_max = 60 };
 	uint8_t bytes[128], set_value[32];
 	struct wire_request_op op = round_trip(&plain, &set, bytes);
 
@@ -105,6 +108,10 @@ static void test_written_values_are_the_pattern_of_their_write(void)
 	op = round_trip(&plain, &cas, bytes);
 	CU_ASSERT(value_pattern_matches(op.value, op.value_size, 9, 32, 32));
 	CU_ASSERT_NOT_EQUAL(memcmp(op.value, set_value, sizeof(set_value)), 0);
+	for (cas.number = 0; cas.number < 20; cas.number++) {
+		op = round_trip(&varying, &cas, bytes);
+		CU_ASSERT(value_pattern_matches(op.value, op.value_size, 9, 16, 60));
+	}
 }
 
 static void test_counters_start_at_zero_and_grow_by_one(void)
