@@ -105,14 +105,28 @@ static int describe_af_packet(const struct describe *d)
 	return 0;
 }
 
+/* What a queue that is not taken receives would go to the kernel. Workers without a queue are handed
+ * their packets.
+ */
 static int describe_af_xdp(const struct describe *d)
 {
+	const char *name = d->options->device;
+	struct port_kernel_queues queues;
 	int result = check_interface(d);
+	uint32_t taken;
 
 	if (result < 0)
 		return result;
+	queues = port_kernel_queues(name);
+	taken = queues.combined == 0 ? 1 : RTE_MIN(queues.combined, d->needs->queues);
+	if (queues.combined + queues.receive > taken)
+		return failure_set(d->failure, -EINVAL,
+				   "interface %s receives on %u queues, of which %u would be "
+				   "served: run 'ethtool -L %s %s %u'",
+				   name, queues.combined + queues.receive, taken, name,
+				   queues.combined == 0 ? "tx 1 rx" : "combined", taken);
 	set_name(d, "net_af_xdp");
-	set_args(d, "iface=%s,start_queue=0,queue_count=%u", d->options->device, d->needs->queues);
+	set_args(d, "iface=%s,start_queue=0,queue_count=%u", name, taken);
 	return 0;
 }
 

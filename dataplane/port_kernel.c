@@ -5,7 +5,9 @@
 #include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/ethtool.h>
 #include <linux/if_tun.h>
+#include <linux/sockios.h>
 #include <net/if.h>
 #include <stdio.h>
 #include <string.h>
@@ -45,6 +47,18 @@ int port_kernel_mtu(const char *name)
 	interface_name(&ifreq, name);
 	result = interface_ioctl(SIOCGIFMTU, &ifreq);
 	return result < 0 ? result : ifreq.ifr_mtu;
+}
+
+struct port_kernel_queues port_kernel_queues(const char *name)
+{
+	struct ethtool_channels channels = { .cmd = ETHTOOL_GCHANNELS };
+	struct ifreq ifreq;
+
+	interface_name(&ifreq, name);
+	ifreq.ifr_data = (char *)&channels;
+	if (interface_ioctl(SIOCETHTOOL, &ifreq) < 0)
+		return (struct port_kernel_queues){ .receive = 1 };
+	return (struct port_kernel_queues){ channels.combined_count, channels.rx_count };
 }
 
 static int set_ipv4(unsigned long request, const char *name, uint32_t ipv4)

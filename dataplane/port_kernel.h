@@ -11,6 +11,15 @@ bool port_kernel_has_interface(const char *name);
 /* Bytes of IP packet, or -errno. */
 int port_kernel_mtu(const char *name);
 
+/* Receive queues that an interface spreads packets over. */
+struct port_kernel_queues {
+	uint32_t combined; /* that transmit as well; DPDK's AF_XDP can use more than one of these alone */
+	uint32_t receive;  /* others */
+};
+
+/* One other queue when the driver does not tell. */
+struct port_kernel_queues port_kernel_queues(const char *name);
+
 /* Gives the interface the address 'ipv4'/'prefix' (host byte order) and brings it up. 0 or -errno. */
 int port_kernel_set_address(const char *name, uint32_t ipv4, uint8_t prefix);
 

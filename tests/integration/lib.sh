@@ -109,17 +109,15 @@ in_net() {
 	ip netns exec "$name" "$@"
 }
 
-# link_create A DEVICE B DEVICE: a veth pair between two networks, both ends up. Transmit checksums are off, as a node
-# on af_packet would see unfinished ones.
+# link_create A DEVICE B DEVICE [QUEUES]: a veth pair between two networks, both ends up.
 link_create() {
 	local a b
 	a=$(net_name "$1")
 	b=$(net_name "$3")
-	ip -n "$a" link add "$2" type veth peer name "$4" netns "$b"
+	ip -n "$a" link add "$2" numrxqueues "${5:-1}" numtxqueues "${5:-1}" type veth \
+		peer name "$4" numrxqueues "${5:-1}" numtxqueues "${5:-1}" netns "$b"
 	ip -n "$a" link set "$2" up
 	ip -n "$b" link set "$4" up
-	ip netns exec "$a" ethtool -K "$2" tx off >/dev/null 2>&1
-	ip netns exec "$b" ethtool -K "$4" tx off >/dev/null 2>&1
 }
 
 # ---- nodes: NAME is a network's, or NETWORK/NODE for several in one ----

@@ -70,6 +70,14 @@ test_an_interface_that_is_missing_is_named() {
 		--set data.port.device=absent0
 }
 
+test_queues_that_nobody_would_serve_are_named() {
+	net_create a
+	net_create b
+	link_create a eth0 b eth0 2
+	refused 1 "interface eth0 receives on 2 queues, of which 1 would be served: run 'ethtool -L eth0 tx 1 rx 1'" \
+		--set data.port.kind=af_xdp --set data.port.device=eth0
+}
+
 test_the_admin_port_in_use_is_named() {
 	net_create a
 	node_start a
