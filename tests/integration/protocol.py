@@ -2,7 +2,6 @@
 """Cases of the data-plane protocol against a real node. Usage: protocol.py CASE [ARGUMENT...]; see test_protocol.sh."""
 
 import json
-import os
 import random
 import socket
 import struct
@@ -233,6 +232,30 @@ def workers(count):
     delta = counters()
     assert delta["handed_to_owner"] > 50, delta["handed_to_owner"]
     equal("received by others", delta["handed_received"] > 50, True)
+
+
+def mixed_owners():
+    """A datagram with writes for two workers: one executes its own and names the other, who then takes all of the rest. A
+    datagram whose writes are all of the other one is handed to it whole. Reads are answered anywhere."""
+    client = Client(NODE).open()
+    equal("workers", client.worker_count, 2)
+    keys = [b"mixed:%d" % i for i in range(40)]
+    replies = client.execute(*[operation("SET", key, b"of " + key) for key in keys], port=7700)
+    equal("statuses", {r.status for r in replies}, {"OK", "NOT_OWNER"})
+    refused = [key for key, reply in zip(keys, replies) if reply.status == "NOT_OWNER"]
+    for reply in replies:
+        if reply.status == "NOT_OWNER":
+            ipv4, port, zero, _ = struct.unpack(">4sHHI", reply.value)
+            equal("owner", (socket.inet_ntoa(ipv4), port, zero), (NODE, 7701, 0))
+    before = counters()
+    rest = [operation("SET", key, b"of " + key) for key in refused]
+    equal("at the owner", {r.status for r in client.execute(*rest, port=7701)}, {"OK"})
+    equal("handed over", changes(before).get("handed_to_owner", 0), 0)
+    equal("at the other", {r.status for r in client.execute(*rest, port=7700)}, {"OK"})
+    equal("handed over", changes(before).get("handed_to_owner"), 1)
+    for port in (7700, 7701):
+        replies = client.execute(*[operation("GET", key) for key in keys], port=port)
+        equal(f"values at {port}", [r.value for r in replies], [b"of " + key for key in keys])
 
 
 if __name__ == "__main__":

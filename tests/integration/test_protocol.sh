@@ -65,6 +65,10 @@ test_every_worker_answers_for_every_key() {
 	case_of workers 3 -- --set data.workers=3
 }
 
+test_a_datagram_of_two_workers_is_told_apart() {
+	case_of mixed_owners -- --set data.workers=2
+}
+
 test_a_node_on_a_veth_pair_serves_another_namespace() {
 	net_create n
 	net_create a
