@@ -86,25 +86,40 @@ static void transmit(struct core *core)
 	core_count_add(&core->counters, COUNT_BYTES_TRANSMITTED, bytes);
 }
 
-/* A core without a queue of its own lets another one transmit. */
-static void transmit_by_mail(struct core *core)
-{
-	uint32_t to = core->index % core->shared->port->queues;
-
-	for (uint32_t i = 0; i < core->tx_count; i++)
-		core_hand_over(core, core->tx[i], NULL, MAIL_TRANSMIT, to);
-	core_count_add(&core->counters, COUNT_HANDED_TO_QUEUE, core->tx_count);
-}
-
 static void flush_tx(struct core *core)
 {
 	if (core->tx_count == 0)
 		return;
-	if (likely(core->index < core->shared->port->queues))
-		transmit(core);
-	else
-		transmit_by_mail(core);
+	transmit(core);
 	core->tx_count = 0;
+}
+
+/* The queue for the answer to a packet that came by mail. */
+static uint32_t queue_for(const struct core *core, struct rte_mbuf *mbuf)
+{
+	const struct port *port = core->shared->port;
+
+	if (port->answers_by_same_queue)
+		return core_mail(mbuf)->queue;
+	return core->index < port->queues ? core->index : core->index % port->queues;
+}
+
+/* Lets others transmit what is not for this core's queue. */
+static void flush_tx_of_mail(struct core *core)
+{
+	uint32_t own = 0;
+
+	for (uint32_t i = 0; i < core->tx_count; i++) {
+		struct rte_mbuf *mbuf = core->tx[i];
+		uint32_t to = queue_for(core, mbuf);
+
+		if (to == core->index)
+			core->tx[own++] = mbuf;
+		else
+			core_let_transmit(core, mbuf, to);
+	}
+	core->tx_count = own;
+	flush_tx(core);
 }
 
 /* ---- one turn ---- */
@@ -143,7 +158,7 @@ static uint32_t receive_mail(struct core *core)
 		if (count == PORT_BURST_MAX)
 			core->mail_senders |= UINT64_C(1) << from;
 		core_process_mail(core, mbufs, count);
-		flush_tx(core);
+		flush_tx_of_mail(core);
 		total += count;
 	}
 	return total;

@@ -15,19 +15,34 @@ static void send_outbox(struct core *core, uint32_t to)
 	outbox->count = 0;
 }
 
-void core_hand_over(struct core *core, struct rte_mbuf *mbuf, const struct packet_view *view,
-		    enum mail_kind kind, uint32_t to)
+static void put_into_outbox(struct core *core, struct rte_mbuf *mbuf, uint32_t to)
 {
 	struct core_outbox *outbox = &core->outboxes[to];
-	struct core_mail *mail = core_mail(mbuf);
 
-	mail->kind = (uint8_t)kind;
-	if (view)
-		mail->view = *view;
 	if (outbox->count == PORT_BURST_MAX)
 		send_outbox(core, to);
 	outbox->mbufs[outbox->count++] = mbuf;
 	core->outboxes_used |= UINT64_C(1) << to;
+}
+
+void core_hand_over(struct core *core, struct rte_mbuf *mbuf, const struct packet_view *view,
+		    enum mail_kind kind, uint32_t to)
+{
+	struct core_mail *mail = core_mail(mbuf);
+
+	if (view != &mail->view) { /* the first hop */
+		mail->view = *view;
+		mail->queue = (uint8_t)core->index;
+	}
+	mail->kind = (uint8_t)kind;
+	put_into_outbox(core, mbuf, to);
+}
+
+void core_let_transmit(struct core *core, struct rte_mbuf *mbuf, uint32_t to)
+{
+	core_mail(mbuf)->kind = MAIL_TRANSMIT;
+	core_count(&core->counters, COUNT_HANDED_TO_QUEUE);
+	put_into_outbox(core, mbuf, to);
 }
 
 void core_outbox_flush(struct core *core)

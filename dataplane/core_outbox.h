@@ -5,9 +5,14 @@
 
 #include "dataplane/core_state.h"
 
-/* Puts 'mbuf' aside for worker 'to'. 'view' is copied into it; NULL for MAIL_TRANSMIT. Thread safety: the core's own. */
+/* Thread safety: the core's own. */
+
+/* Puts a received packet aside for worker 'to'. 'view' is copied into it, unless it is there already. */
 void core_hand_over(struct core *core, struct rte_mbuf *mbuf, const struct packet_view *view,
 		    enum mail_kind kind, uint32_t to);
+
+/* Puts a finished frame aside for a worker that has the queue for it. */
+void core_let_transmit(struct core *core, struct rte_mbuf *mbuf, uint32_t to);
 
 /* Sends what was put aside; what finds a mailbox full is dropped. */
 void core_outbox_flush(struct core *core);

@@ -62,7 +62,8 @@ enum mail_kind {
 struct core_mail {
 	struct packet_view view; /* but for MAIL_TRANSMIT */
 	uint8_t kind;            /* enum mail_kind */
-	uint8_t reserved[7];
+	uint8_t queue;           /* that received the packet */
+	uint8_t reserved[6];
 };
 static_assert(sizeof(struct core_mail) % RTE_MBUF_PRIV_ALIGN == 0, "an mbuf's private area");
 

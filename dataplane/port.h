@@ -28,22 +28,35 @@ struct port_needs {
 		mbufs_held; /* mbufs the user may hold at once beyond those in the device's queues */
 };
 
+/* Where DPDK keeps one queue of a port. */
+struct port_place {
+	uint16_t id; /* of the DPDK device */
+	uint16_t queue;
+};
+
 /* An open port. All fields are constant while it is open.
  *
- * Thread safety: any thread may read the fields; one thread at a time per queue receives, one transmits; the pool may be
- * used by any lcore.
+ * A port is one DPDK device, but for memif, where each queue is a device (an interface id on the same socket) with a link of
+ * its own: the two sides may have different numbers of queues, and the driver must not be asked for a queue of a device
+ * that the other side does not have (it would read and write the rings of another one).
+ *
+ * Thread safety: any thread may read the fields; one thread at a time per queue receives, one transmits; the pool
+ * may be used by any lcore.
  */
 struct port {
-	uint16_t id;     /* of DPDK */
-	uint16_t queues; /* receive = transmit queues granted */
-	uint16_t mtu;    /* bytes of IP packet */
+	struct port_place places[WORKER_COUNT_MAX]; /* of each queue */
+	uint16_t queues;                            /* receive = transmit queues granted */
+	uint16_t mtu;                               /* bytes of IP packet */
 	uint8_t mac[6];
 	struct rte_mempool *pool;
 	bool rx_checks_checksums; /* the NIC sets RTE_MBUF_F_RX_*_CKSUM_* of IPv4 and UDP */
 	bool tx_fills_checksums;  /* the NIC fills IPv4 and UDP checksums when asked by ol_flags */
-	bool rx_partial_checksums; /* the sender may be this machine's kernel, which leaves UDP checksums unfinished */
+	bool rx_partial_checksums; /* the sender may be this machine's kernel: UDP checksums may be unfinished */
+	bool answers_by_same_queue; /* only the queue that received a frame leads back to its sender */
 	bool steers_by_flow_rule;
 	enum port_kind kind;
+	uint16_t device_count;
+	uint16_t device_ids[WORKER_COUNT_MAX]; /* of DPDK */
 	char device[DATAPLANE_TEXT_SIZE];
 };
 
@@ -58,6 +71,10 @@ int port_open(struct port **port, const struct port_options *options,
 /* Stops and removes the device; frees the buffers, which nobody may hold any more. Accepts NULL. */
 void port_close(struct port *port);
 
+/* Queues whose link is up: all or none, but for memif. */
+uint16_t port_links_up(const struct port *port);
+
+/* Whether any is. */
 bool port_link_is_up(const struct port *port);
 
 /* Frames the device lost for want of descriptors or buffers, or refused. Any thread. */
@@ -67,14 +84,14 @@ uint64_t port_rx_missed(const struct port *port);
 static inline uint16_t port_receive(const struct port *port, uint16_t queue,
 				    struct rte_mbuf **mbufs, uint16_t count)
 {
-	return rte_eth_rx_burst(port->id, queue, mbufs, count);
+	return rte_eth_rx_burst(port->places[queue].id, port->places[queue].queue, mbufs, count);
 }
 
 /* Transmits frames in order; returns how many the device took. The caller still owns the others. */
 static inline uint16_t port_transmit(const struct port *port, uint16_t queue,
 				     struct rte_mbuf **mbufs, uint16_t count)
 {
-	return rte_eth_tx_burst(port->id, queue, mbufs, count);
+	return rte_eth_tx_burst(port->places[queue].id, port->places[queue].queue, mbufs, count);
 }
 
 #endif

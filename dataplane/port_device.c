@@ -187,6 +187,7 @@ static int describe_memif(const struct describe *d)
 			return result;
 	}
 	set_name(d, "net_memif");
+	d->device->is_per_queue = true;
 	set_args(d, "role=%s,socket=%s,socket-abstract=no,rsize=%u",
 		 d->options->memif_server ? "server" : "client", path, log2_floor(ring));
 	return 0;

@@ -14,6 +14,7 @@ struct port_device {
 	const char *bus;                /* "vdev" or "pci" */
 	char name[DATAPLANE_TEXT_SIZE]; /* of the device on that bus */
 	char args[2 * DATAPLANE_TEXT_SIZE];
+	bool is_per_queue; /* each queue is a device of its own, told apart by the argument 'id' */
 	bool rx_partial_checksums; /* see struct port */
 	bool has_mac; /* false: its address is the kernel's own or random; ours is made from the IPv4 address */
 	uint16_t mtu; /* of the kernel's interface; 0 = unknown */

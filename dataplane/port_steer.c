@@ -33,8 +33,9 @@ bool port_steer(const struct port *port, uint32_t ipv4, uint16_t udp_port_base)
 	struct rte_flow_error error;
 
 	for (uint16_t queue = 0; queue < port->queues; queue++) {
-		if (!steer_queue(port->id, ipv4, (uint16_t)(udp_port_base + queue), queue)) {
-			rte_flow_flush(port->id, &error);
+		if (!steer_queue(port->device_ids[0], ipv4, (uint16_t)(udp_port_base + queue),
+				 queue)) {
+			rte_flow_flush(port->device_ids[0], &error);
 			return false;
 		}
 	}

@@ -38,11 +38,11 @@ static struct port *open_port(const struct port_options *options, const char *na
 	return port;
 }
 
-static bool wait_for_link(const struct port *a, const struct port *b)
+static bool wait_for_links(const struct port *a, const struct port *b, int queues)
 {
-	for (int i = 0; i < 500 && !(port_link_is_up(a) && port_link_is_up(b)); i++)
+	for (int i = 0; i < 500 && port_links_up(a) + port_links_up(b) < 2 * queues; i++)
 		usleep(10000);
-	return port_link_is_up(a) && port_link_is_up(b);
+	return port_links_up(a) == queues && port_links_up(b) == queues;
 }
 
 /* Sends one frame of 'size' bytes of 'fill' and checks that it arrives whole on the same queue of
@@ -85,7 +85,7 @@ static void memif_carries_frames_on_each_queue(void)
 	CU_ASSERT_EQUAL(rte_pktmbuf_priv_size(server->pool), 64);
 	CU_ASSERT_EQUAL(memcmp(server->mac, "\x02\x47\x0a\x63\x00\x01", 6), 0);
 	CU_ASSERT_FALSE(server->rx_partial_checksums);
-	CU_ASSERT_TRUE_FATAL(wait_for_link(server, client));
+	CU_ASSERT_TRUE_FATAL(wait_for_links(server, client, 2));
 	for (uint16_t queue = 0; queue < 2; queue++) {
 		check_frame_crosses(client, server, queue, 60, (uint8_t)(0x10 + queue));
 		check_frame_crosses(server, client, queue, 1514, (uint8_t)(0x20 + queue));
@@ -161,6 +161,36 @@ static void tap_creates_its_interface(void)
 	CU_ASSERT_EQUAL(if_nametoindex(options.device), 0);
 }
 
+/* Each side polls its own queues; those the other side does not have are silent, whatever crosses the others. */
+static void memif_sides_may_have_different_queues(void)
+{
+	struct port_options server_options = memif_options(true);
+	struct port_options client_options = memif_options(false);
+	struct port *server = open_port(&server_options, "ps", 3);
+	struct port *client = open_port(&client_options, "pc", 1);
+	struct rte_mbuf *mbuf;
+
+	CU_ASSERT_PTR_NOT_NULL_FATAL(server);
+	CU_ASSERT_PTR_NOT_NULL_FATAL(client);
+	CU_ASSERT_TRUE(server->answers_by_same_queue);
+	for (int i = 0; i < 500 && port_links_up(server) + port_links_up(client) < 2; i++)
+		usleep(10000);
+	CU_ASSERT_EQUAL(port_links_up(server), 1);
+	CU_ASSERT_EQUAL(port_links_up(client), 1);
+	for (int round = 0; round < 20; round++) {
+		check_frame_crosses(client, server, 0, 100, (uint8_t)round);
+		CU_ASSERT_EQUAL(port_receive(server, 1, &mbuf, 1), 0);
+		CU_ASSERT_EQUAL(port_receive(server, 2, &mbuf, 1), 0);
+		check_frame_crosses(server, client, 0, 100, (uint8_t)round);
+	}
+	mbuf = rte_pktmbuf_alloc(server->pool);
+	rte_pktmbuf_append(mbuf, 100);
+	CU_ASSERT_EQUAL(port_transmit(server, 1, &mbuf, 1), 0);
+	rte_pktmbuf_free(mbuf);
+	port_close(server);
+	port_close(client);
+}
+
 static void what_cannot_be_opened_is_said_in_one_line(void)
 {
 	static const struct {
@@ -173,8 +203,8 @@ static void what_cannot_be_opened_is_said_in_one_line(void)
 		{ PORT_AF_XDP, "dc-nothing", 0, "no network interface 'dc-nothing'" },
 		{ PORT_TAP, "a-name-of-sixteen", 0, "too long" },
 		{ PORT_PCI, "ffff:ff:1f.7", 0, "no PCI device ffff:ff:1f.7" },
-		{ PORT_MEMIF, "/tmp/unit-port-mtu.sock", 9000, "cannot carry an MTU of 9000" },
-		{ PORT_MEMIF, "/tmp/unit-port-mtu.sock", 100, "too small" },
+		{ PORT_MEMIF, NULL, 9000, "cannot carry an MTU of 9000" },
+		{ PORT_MEMIF, NULL, 100, "too small" },
 		{ PORT_MEMIF, "/dev/null", 0, "is no socket" },
 	};
 
@@ -186,7 +216,10 @@ static void what_cannot_be_opened_is_said_in_one_line(void)
 		struct port *port = NULL;
 		char error[ERROR_SIZE] = "";
 
-		snprintf(options.device, sizeof(options.device), "%s", cases[i].device);
+		if (cases[i].device)
+			snprintf(options.device, sizeof(options.device), "%s", cases[i].device);
+		else
+			options = memif_options(true), options.mtu = cases[i].mtu;
 		CU_ASSERT_TRUE(port_open(&port, &options, &needs, error, sizeof(error)) < 0);
 		CU_ASSERT_PTR_NULL(port);
 		CU_ASSERT_PTR_NOT_NULL(strstr(error, cases[i].error));
@@ -200,6 +233,7 @@ int main(void)
 {
 	static const struct unit_test tests[] = {
 		UNIT_TEST(memif_carries_frames_on_each_queue),
+		UNIT_TEST(memif_sides_may_have_different_queues),
 		UNIT_TEST(memif_server_replaces_a_stale_socket_only),
 		UNIT_TEST(a_name_is_used_once_in_a_process),
 		UNIT_TEST(tap_creates_its_interface),
