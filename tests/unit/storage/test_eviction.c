@@ -21,14 +21,15 @@ static void open_cache(struct fixture *fixture)
 }
 
 /* All items of one size: memory holds so many, whatever goes. */
-static enum status put_sized(struct fixture *fixture, struct shard_batch *batch)
+static enum status put_sized(struct fixture *fixture, struct shard_batch *batch,
+			     uint32_t value_size)
 {
-	struct item *item = shard_item_create(fixture->shard, &batch->keys[0], VALUE_SIZE);
+	struct item *item = shard_item_create(fixture->shard, &batch->keys[0], value_size);
 	enum status status;
 
 	if (!item)
 		return STATUS_NO_SPACE;
-	memset(item_value_unpublished(item), 0, VALUE_SIZE);
+	memset(item_value_unpublished(item), 0, value_size);
 	status = shard_put(fixture->shard, batch, 0, item);
 	if (status != STATUS_OK)
 		shard_item_discard(fixture->shard, item);
@@ -53,7 +54,7 @@ static bool read_through(struct fixture *fixture, uint64_t number, uint64_t *ref
 		shard_mark_visited(batch.items[0]);
 		return true;
 	}
-	*refused += put_sized(fixture, &batch) != STATUS_OK;
+	*refused += put_sized(fixture, &batch, VALUE_SIZE) != STATUS_OK;
 	return false;
 }
 
@@ -154,6 +155,40 @@ static void slow_grace_periods_refuse_hardly_a_write(void)
 	CU_ASSERT(outcome.items > 3500);
 }
 
+/* --- Sizes --- */
+
+/* Memory is full of small items when only large ones come: their slabs must go to another class. */
+static void a_change_of_sizes_is_followed(void)
+{
+	struct fixture_options options = { .memory_bytes = 8 << 20,
+					   .partition_count = PARTITIONS,
+					   .eviction = EVICTION_ON };
+	static const uint32_t sizes[] = { 40, 1500, 200, 20 };
+	uint64_t number = 0;
+	struct fixture fixture;
+	struct shard_stats stats;
+
+	fixture_open(&fixture, &options);
+	for (uint32_t phase = 0; phase < 4; phase++) {
+		uint64_t refused = 0;
+
+		for (uint32_t i = 0; i < 200000; i++) {
+			struct shard_batch batch;
+			struct fixture_key key;
+
+			fixture_batch_one(&fixture, &batch, &key, number++);
+			refused += put_sized(&fixture, &batch, sizes[phase]) != STATUS_OK;
+			if (i % 16 == 0)
+				fixture_turn(&fixture);
+			fixture.now_ms += i % 256 == 0;
+		}
+		shard_stats(fixture.shard, &stats);
+		CU_ASSERT(refused < 10000);
+		CU_ASSERT(stats.item_bytes > 3500000);
+	}
+	fixture_close(&fixture);
+}
+
 /* --- Shards of one node --- */
 
 /* Writes new keys of its own to each shard of 'shards' in turn: 32, then the background. */
@@ -171,7 +206,7 @@ static void write_new_keys(struct fixture *fixture, struct shard *const *shards,
 			fixture_batch_one(&one, &batch, &key, (*number)++);
 			batch.keys[0].partition =
 				shard_partition(one.shard, 0) ? 0 : 1; /* worker 0's or 1's */
-			put_sized(&one, &batch);
+			put_sized(&one, &batch, VALUE_SIZE);
 		}
 		for (uint32_t i = 0; i < shard_count; i++)
 			shard_background(shards[i], fixture->now_ms + round, FIXTURE_WORK_MAX);
@@ -339,16 +374,77 @@ static void a_batch_copes_with_eviction_under_it(void)
 	fixture_close(&fixture);
 }
 
+/* --- Everything at once --- */
+
+#define SOAK_KEYS 30000u
+
+/* One random operation on a random key. Returns whether it showed anything but the last write. */
+static bool soak_step(struct fixture *fixture, uint64_t *writes, uint64_t *random, uint64_t step)
+{
+	uint64_t number = unit_random(random) % SOAK_KEYS;
+	uint64_t expires_at_ms = step % 3 ? 0 : fixture->now_ms + unit_random(random) % 2000;
+	struct shard_batch batch;
+	struct fixture_key key;
+	uint64_t version;
+	bool wrong;
+
+	fixture_batch_one(fixture, &batch, &key, number);
+	wrong = batch.items[0] &&
+		(writes[number] == 0 || !fixture_value_is(batch.items[0], number, writes[number]));
+	if (batch.items[0])
+		shard_mark_visited(batch.items[0]);
+	if (step % 4 == 0) {
+		shard_remove(fixture->shard, &batch, 0, &version);
+		writes[number] = 0;
+	} else if (fixture_batch_put(fixture, &batch, 0, number, step, expires_at_ms) ==
+		   STATUS_OK) {
+		writes[number] = step;
+	}
+	return wrong;
+}
+
+/* Growth, eviction and expiry may take an item away or move it: what is found is the last write all
+ * the same.
+ */
+static void what_is_found_is_the_last_write(void)
+{
+	struct fixture_options options = { .memory_bytes = 1 << 20,
+					   .capacity = 1,
+					   .partition_count = PARTITIONS,
+					   .eviction = EVICTION_ON };
+	static uint64_t writes[SOAK_KEYS];
+	struct fixture fixture;
+	struct shard_stats stats;
+	uint64_t random = 77, wrong = 0;
+
+	fixture_open(&fixture, &options);
+	for (uint64_t step = 1; step <= 600000; step++) {
+		wrong += soak_step(&fixture, writes, &random, step);
+		if (step % 64 == 0)
+			fixture.now_ms++;
+		if (step % 16 == 0)
+			fixture_turn(&fixture);
+	}
+	CU_ASSERT_EQUAL(wrong, 0);
+	shard_stats(fixture.shard, &stats);
+	CU_ASSERT(stats.index_grown > 0);
+	CU_ASSERT(stats.evicted > 10000);
+	CU_ASSERT(stats.expired > 1000);
+	fixture_close(&fixture);
+}
+
 int main(void)
 {
 	static const struct unit_test tests[] = {
 		UNIT_TEST(zipf_hits_as_often_as_with_lru),
 		UNIT_TEST(scans_hurt_less_than_with_lru),
 		UNIT_TEST(slow_grace_periods_refuse_hardly_a_write),
+		UNIT_TEST(a_change_of_sizes_is_followed),
 		UNIT_TEST(a_shard_that_came_first_gives_back),
 		UNIT_TEST(the_hand_spares_what_was_read),
 		UNIT_TEST(the_hand_takes_what_is_expired),
 		UNIT_TEST(a_batch_copes_with_eviction_under_it),
+		UNIT_TEST(what_is_found_is_the_last_write),
 		{ NULL, NULL },
 	};
 
