@@ -267,9 +267,13 @@ void index_lookup(const struct index *index, const struct key_ref *keys, uint32_
 
 /* --- Writes --- */
 
-static uint32_t occupied(const struct index_table *table)
+/* Entries of the current table that are taken, or kept for those that are yet to be moved to it. */
+static uint32_t taken(const struct index *index)
 {
-	return table->entry_count + table->entry_retired;
+	const struct index_table *current = index->current->table;
+	uint32_t to_move = index->previous ? index->previous->table->entry_count : 0;
+
+	return current->entry_count + current->entry_retired + to_move;
 }
 
 /* Asks the housekeeper for the next table in time. */
@@ -281,7 +285,7 @@ static void request_table(struct index *index)
 
 	if (left < table->entry_max / 4)
 		left = table->entry_max / 4;
-	if (occupied(table) < table->entry_max - left || table->entry_max >= INDEX_TABLE_ENTRY_MAX)
+	if (taken(index) < table->entry_max - left || table->entry_max >= INDEX_TABLE_ENTRY_MAX)
 		return;
 	/* 'built' is stored before 'wanted' is cleared: read them in the opposite order. */
 	if (__atomic_load_n(&index->wanted, __ATOMIC_ACQUIRE) != 0 ||
@@ -364,24 +368,30 @@ void index_move(struct index *index, const struct key_digest *digests, struct it
 		finish_growth(index);
 }
 
+/* Whether a new key leaves room for what is to be moved: were that given away, the growth could never
+ * end. The last eighth of a table is not sure to be had.
+ */
+static bool leaves_room(const struct index *index)
+{
+	return !index->previous || taken(index) < index->current->table->entry_max / 8 * 7;
+}
+
 /* Adds to the current table, and starts to use a larger one when it is time or there is no room. */
 static bool add_to_current(struct index *index, uint64_t digest, struct item *item)
 {
-	const struct index_table *table = index->current->table;
-
-	if (occupied(table) >= table->entry_max / 4 * 3)
+	if (taken(index) >= index->current->table->entry_max / 4 * 3)
 		start_growth(index);
-	if (index_table_add(index->current->table, digest, item))
+	if (leaves_room(index) && index_table_add(index->current->table, digest, item))
 		return true;
 	return start_growth(index) && index_table_add(index->current->table, digest, item);
 }
 
-/* Whether an insert refused now may soon succeed: a larger table is built, or being built without
- * failure so far.
+/* Whether an insert refused now may soon succeed: the last growth still runs, a larger table is built,
+ * or being built without failure so far.
  */
 static bool awaits_table(const struct index *index)
 {
-	if (__atomic_load_n(&index->built, __ATOMIC_ACQUIRE))
+	if (index->previous || __atomic_load_n(&index->built, __ATOMIC_ACQUIRE))
 		return true;
 	return __atomic_load_n(&index->wanted, __ATOMIC_ACQUIRE) != 0 &&
 	       __atomic_load_n(&index->build_pause, __ATOMIC_RELAXED) == 0;

@@ -283,6 +283,34 @@ static void a_full_table_refuses_and_recovers(void)
 	close_fixture(&fixture);
 }
 
+/* Readers that are slow to leave the old view keep entries from moving. Inserts meanwhile must not
+ * take the room that those will need, or the growth could never end.
+ */
+static void inserts_leave_room_for_what_is_to_be_moved(void)
+{
+	struct fixture fixture;
+	uint32_t count = 0;
+
+	open_fixture(&fixture);
+	while (!stats_of(&fixture).is_growing) {
+		CU_ASSERT(insert(&fixture, count++));
+		keep_house(&fixture);
+	}
+	while (insert(&fixture, count)) {
+		count++;
+		keep_house(&fixture);
+	}
+	CU_ASSERT_EQUAL(insert_status(&fixture, count), STATUS_RETRY);
+	CU_ASSERT(count >= stats_of(&fixture).capacity / 8 * 7);
+	pass_grace(&fixture);
+	move_all(&fixture, count);
+	CU_ASSERT_EQUAL(stats_of(&fixture).grown, 1);
+	CU_ASSERT_EQUAL(missing(&fixture, count), 0);
+	CU_ASSERT(insert(&fixture, count++)); /* into the next table, built meanwhile */
+	CU_ASSERT(stats_of(&fixture).is_growing);
+	close_fixture(&fixture);
+}
+
 /* A ring of the name that rte_hash gives its ring makes rte_hash_create() fail. */
 static struct rte_ring *block_table(uint32_t table)
 {
@@ -453,6 +481,7 @@ int main(void)
 		UNIT_TEST(a_table_left_behind_is_destroyed),
 		UNIT_TEST(writes_during_growth_are_seen),
 		UNIT_TEST(a_full_table_refuses_and_recovers),
+		UNIT_TEST(inserts_leave_room_for_what_is_to_be_moved),
 		UNIT_TEST(building_is_tried_again_and_less_often),
 		UNIT_TEST(without_a_heap_the_eal_has_memory),
 		UNIT_TEST(keys_that_share_half_a_digest_are_both_stored),
