@@ -15,6 +15,7 @@
 
 #include "dataplane/core_loop.h"
 #include "dataplane/failure.h"
+#include "dataplane/port_detach.h"
 #include "storage/grace_thread.h"
 #include "storage/item_memory.h"
 
@@ -369,8 +370,10 @@ static void give_command(struct dataplane *dp, enum core_command command)
 int dataplane_start(struct dataplane *dp)
 {
 	const struct grace_thread_options options = { .housekeeping = keep_house, .context = dp };
-	int result = grace_thread_start(&dp->grace_thread, dp->period, &options);
+	int result = port_detach_init();
 
+	if (result == 0)
+		result = grace_thread_start(&dp->grace_thread, dp->period, &options);
 	give_command(dp, CORE_RUN);
 	for (uint32_t i = 0; i < dp->options.worker_count && result == 0; i++) {
 		struct worker *worker = &dp->workers[i];
