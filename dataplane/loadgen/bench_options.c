@@ -17,6 +17,9 @@
 
 #define KEYS_MAX (UINT64_C(1) << 40)
 
+/* 10.77.0.0/24, where a node is that was started without configuration. */
+#define DATA_NETWORK (UINT32_C(10) << 24 | UINT32_C(77) << 16)
+
 /* Where one argument is parsed to, and where a complaint goes. */
 struct parse {
 	struct bench_options *options;
@@ -172,7 +175,7 @@ static bool take_ip(struct parse *parse, const char *text)
 		return false;
 	snprintf(name, sizeof(name), "%.*s", slash ? (int)(slash - text) : (int)strlen(text), text);
 	if (inet_pton(AF_INET, name, &address) != 1)
-		return refuse(parse, "'%s' is no IPv4 address (10.77.0.2/24 is)", text);
+		return refuse(parse, "'%s' is no IPv4 address (10.77.0.1/24 is)", text);
 	port->ipv4 = ntohl(address.s_addr);
 	port->ipv4_prefix = (uint8_t)bits;
 	return true;
@@ -441,11 +444,11 @@ struct row {
 static const struct row rows[] = {
 	{ NULL, NULL, NULL, "Where" },
 	{ "server", "HOST[:PORT]", take_server,
-	  "the server's address and first UDP port (127.0.0.1:7700)" },
+	  "the server's address and first UDP port ($GODWIT_SERVER, or 10.77.0.2:7700)" },
 	{ "port", "KIND[:DEVICE]", take_port,
 	  "socket (default), or a DPDK port: memif:SOCKET, pci:ADDRESS, af_packet:INTERFACE, "
 	  "af_xdp:INTERFACE" },
-	{ "ip", "ADDRESS[/BITS]", take_ip, "our own address on a DPDK port (10.77.0.2/24)" },
+	{ "ip", "ADDRESS[/BITS]", take_ip, "our own address on a DPDK port (10.77.0.1/24)" },
 	{ "mac", "MAC", take_mac, "our own MAC on a DPDK port (the port's)" },
 	{ "server-mac", "MAC", take_server_mac,
 	  "the server's MAC, or the router's before it; else ARP asks" },
@@ -531,12 +534,12 @@ void bench_options_print_help(void)
 	}
 	printf("\nExamples\n"
 	       "  Peak of GETs over kernel sockets, 1 M keys loaded first:\n"
-	       "    godwit-bench --server 127.0.0.1 --load 1M --duration 5\n"
+	       "    godwit-bench --load 1M --duration 5\n"
 	       "  Latency at 200,000 operations per second, YCSB A, every value checked:\n"
-	       "    godwit-bench --server 127.0.0.1 --load 1M --workload a --rate 200k --verify\n"
+	       "    godwit-bench --load 1M --workload a --rate 200k --verify\n"
 	       "  Peak over shared memory with another process, 16 GETs per datagram, generator on "
 	       "CPU 1:\n"
-	       "    godwit-bench --port memif:/run/godwit/memif.sock --server 10.77.0.1 --cpus 1 "
+	       "    godwit-bench --port memif:/run/godwit/memif.sock --cpus 1 "
 	       "--load 1M --ops 16\n"
 	       "\nExit codes: 0 valid result, 1 could not run, 2 wrong usage, 3 invalid result.\n");
 }
@@ -546,9 +549,9 @@ void bench_options_print_help(void)
 static void set_defaults(struct bench_options *options)
 {
 	memset(options, 0, sizeof(*options));
-	options->server.s_addr = htonl(INADDR_LOOPBACK);
+	options->server.s_addr = htonl(DATA_NETWORK | 2);
 	options->server_port = WIRE_PORT_DEFAULT;
-	options->port.ipv4 = UINT32_C(10) << 24 | 77 << 16 | 2;
+	options->port.ipv4 = DATA_NETWORK | 1;
 	options->port.ipv4_prefix = 24;
 	options->worker_count = 1;
 	options->sessions = 4;
@@ -571,6 +574,15 @@ static void set_defaults(struct bench_options *options)
 	options->late_share_percent = 1.0;
 }
 
+/* Where godwitctl looks too; --server overrides it. */
+static bool take_environment(struct parse *parse)
+{
+	const char *server = getenv("GODWIT_SERVER");
+
+	parse->option = "server, from GODWIT_SERVER";
+	return !server || take_server(parse, server);
+}
+
 /* What single options cannot know. */
 static bool check_together(const struct parse *parse)
 {
@@ -586,6 +598,8 @@ static bool check_together(const struct parse *parse)
 		wrong = "--echo stores nothing: drop --load and --verify";
 	else if (options->echo && !options->over_port)
 		wrong = "--echo needs a DPDK port: --port memif:SOCKET";
+	else if (options->over_port && ntohl(options->server.s_addr) == options->port.ipv4)
+		wrong = "--ip: that is the server's address; give another one of its network";
 	else if (options->cpu_count && options->cpu_count < options->worker_count)
 		wrong = "--cpus: fewer CPUs than --workers";
 	else if (options->duration_seconds <= 0.0 && !options->load)
@@ -625,6 +639,8 @@ int bench_options_parse(struct bench_options *options, int argc, char **argv, ch
 	int code;
 
 	set_defaults(options);
+	if (!take_environment(&parse))
+		return -1;
 	fill_getopt(table);
 	optind = 0; /* start anew, also for the next caller */
 	while ((code = getopt_long(argc, argv, "+:", table, NULL)) != -1) {

@@ -478,6 +478,10 @@ static int open_port(struct transport_dpdk_link *link, const struct transport_dp
 	if (options->port.kind == PORT_MEMIF && options->queues > link->queue_count)
 		link->queue_count = options->queues;
 	needs.queues = link->queue_count;
+	if (options->port.kind == PORT_MEMIF && access(options->port.device, F_OK) < 0)
+		return failure_set(failure, -errno,
+				   "no memif socket %s: is the other side running?",
+				   options->port.device);
 	result = port_open(&link->port, &options->port, &needs, failure->text, failure->size);
 	if (result < 0)
 		return result;

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* godwit-bench's command line: what it takes, and what it says to what it does not take. */
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "dataplane/loadgen/bench_options.h"
@@ -47,7 +48,8 @@ static void test_defaults_are_a_closed_loop_of_gets_over_sockets(void)
 	check_taken(&options, "");
 	CU_ASSERT_EQUAL(options.action, BENCH_RUN);
 	CU_ASSERT_FALSE(options.over_port);
-	CU_ASSERT_EQUAL(ntohl(options.server.s_addr), INADDR_LOOPBACK);
+	CU_ASSERT_EQUAL(ntohl(options.server.s_addr), 0x0a4d0002);
+	CU_ASSERT_EQUAL(options.port.ipv4, 0x0a4d0001);
 	CU_ASSERT_EQUAL(options.server_port, 7700);
 	CU_ASSERT_EQUAL(options.rate, 0.0);
 	CU_ASSERT_EQUAL(options.workload.shares[OPERATION_GET], 1.0);
@@ -119,6 +121,22 @@ static void test_help_and_version(void)
 	CU_ASSERT_EQUAL(options.action, BENCH_SHOW_VERSION);
 }
 
+static void test_the_environment_names_a_server(void)
+{
+	struct bench_options options;
+
+	setenv("GODWIT_SERVER", "10.9.8.7:1234", 1);
+	check_taken(&options, "");
+	CU_ASSERT_EQUAL(ntohl(options.server.s_addr), 0x0a090807);
+	CU_ASSERT_EQUAL(options.server_port, 1234);
+	check_taken(&options, "--server 10.1.1.1");
+	CU_ASSERT_EQUAL(ntohl(options.server.s_addr), 0x0a010101);
+	CU_ASSERT_EQUAL(options.server_port, 7700);
+	setenv("GODWIT_SERVER", "10.9.8.7:x", 1);
+	check_refused("", "GODWIT_SERVER: 'x' is no number");
+	unsetenv("GODWIT_SERVER");
+}
+
 static void test_bad_values_name_their_option(void)
 {
 	check_refused("--load many", "--load: 'many' is no number");
@@ -148,6 +166,7 @@ static void test_options_that_do_not_go_together(void)
 	check_refused("--load 70k --key-size 5", "--key-size: too small");
 	check_refused("--echo", "--echo needs a DPDK port");
 	check_refused("--port memif:/x --echo --load 5", "--echo stores nothing");
+	check_refused("--port memif:/x --ip 10.77.0.2", "--ip: that is the server's address");
 	check_refused("--workers 2 --cpus 1", "--cpus: fewer CPUs");
 	check_refused("--duration 0", "leaves nothing to do");
 	check_refused("-- -m 5", "EAL arguments");
@@ -170,6 +189,7 @@ int main(void)
 		UNIT_TEST(test_ports_and_addresses),
 		UNIT_TEST(test_mixes_and_distributions),
 		UNIT_TEST(test_help_and_version),
+		UNIT_TEST(test_the_environment_names_a_server),
 		UNIT_TEST(test_bad_values_name_their_option),
 		UNIT_TEST(test_options_that_do_not_go_together),
 		UNIT_TEST(test_unknown_words),
