@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* When datagrams ought to be sent: a Poisson process, planned ahead of and apart from what the server does. */
+/* When datagrams ought to be sent: a Poisson process that nothing the server does can change. */
 #ifndef LOADGEN_ARRIVAL_H
 #define LOADGEN_ARRIVAL_H
 
@@ -7,8 +7,8 @@
 
 #include "dataplane/loadgen/rng.h"
 
-/* Planned send times. A late generator sends late but never changes the plan; latency counted from the plan then holds what a
- * user would have waited (no coordinated omission).
+/* Planned send times. A late generator sends late but never changes the plan; latency counted from
+ * the plan then holds what a user would have waited (no coordinated omission).
  *
  * Thread safety: one thread at a time.
  */

@@ -60,8 +60,8 @@ struct bench_options {
 	char **eal_argv;
 };
 
-/* Parses 'argv' into 'options', which keeps pointers into it. 0, or -1 with one line in 'error' that says what is wrong. Names of hosts are
- * looked up here.
+/* Parses 'argv' into 'options', which keeps pointers into it. 0, or -1 with one line in 'error'
+ * that says what is wrong. Names of hosts are looked up here.
  */
 int bench_options_parse(struct bench_options *options, int argc, char **argv, char *error,
 			size_t error_size);

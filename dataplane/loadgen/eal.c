@@ -22,7 +22,8 @@
 /* Memory for packet buffers: a pool per process and the rings of a memif port. */
 #define MEMORY_MB 256
 
-/* An argument vector for rte_eal_init; its strings live as long as it does, for EAL keeps pointers. */
+/* An argument vector for rte_eal_init; its strings live as long as it does, for EAL keeps pointers.
+ */
 struct eal_args {
 	int count;
 	char *values[ARGS_MAX];

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* Starting DPDK's environment for the load generator: workers on pinned lcores, the main thread free to watch. */
+/* DPDK's environment for the load generator: workers on pinned lcores, a main thread to watch. */
 #ifndef LOADGEN_EAL_H
 #define LOADGEN_EAL_H
 
@@ -8,8 +8,9 @@
 
 #include "dataplane/loadgen/bench_options.h"
 
-/* Starts the EAL: the calling thread becomes the main lcore, which runs on any CPU; worker i has an lcore of its own, on the i-th of
- * options->cpus if given. Huge pages are used when enough are free, else plain pages. 0, or -errno with one line in 'error'.
+/* Starts the EAL: the calling thread becomes the main lcore, which runs on any CPU; worker i has an
+ * lcore of its own, on the i-th of options->cpus if given. Huge pages are used when enough are
+ * free, else plain pages. 0, or -errno with one line in 'error'.
  */
 int eal_start(const struct bench_options *options, char *error, size_t error_size);
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* One client port's session with one worker of the server, and the requests of it that wait for their replies. */
+/* One client port's session with one worker of the server, and its unanswered requests. */
 #ifndef LOADGEN_FLOW_H
 #define LOADGEN_FLOW_H
 
@@ -9,8 +9,8 @@
 #include "dataplane/loadgen/operation.h"
 #include "dataplane/wire_hello.h"
 
-/* Sequences from the oldest unanswered to the newest request: half the 1,024 a server remembers (protocol rule 3), so that a
- * retransmission always still finds its place in the server's window.
+/* Sequences from the oldest unanswered to the newest request: half the 1,024 a server remembers
+ * (protocol rule 3), so that a retransmission always still finds its place in the server's window.
  */
 #define FLOW_SPAN_MAX 512u
 
@@ -50,7 +50,9 @@ struct flow {
 	struct operation *operations; /* ops_max for each request */
 };
 
-/* Requests may have up to 'ops_max' operations. Fresh flows are GREETING. NULL when there is no memory. */
+/* Requests may have up to 'ops_max' operations. Fresh flows are GREETING. NULL when there is no
+ * memory.
+ */
 struct flow *flow_create(uint32_t index, uint16_t server_worker, uint32_t ops_max, uint64_t nonce);
 
 /* Accepts NULL. */
@@ -76,7 +78,9 @@ static inline struct operation *flow_operations_of(struct flow *flow, const stru
 	return flow->operations + (size_t)(request - flow->requests) * flow->ops_max;
 }
 
-/* Takes the next sequence for a request whose operations the caller then fills in; needs flow_has_room(). */
+/* Takes the next sequence for a request whose operations the caller then fills in; needs
+ * flow_has_room().
+ */
 static inline struct request *flow_begin(struct flow *flow)
 {
 	uint32_t sequence = flow->sequence_next++;
@@ -104,7 +108,9 @@ static inline void flow_end(struct flow *flow, struct request *request)
 		flow->sequence_oldest++;
 }
 
-/* Writes the datagram header of a request, as wire_header_write() does but by three stores; its operations follow. */
+/* Writes the datagram header of a request, as wire_header_write() does but by three stores; its
+ * operations follow.
+ */
 static inline void flow_write_header(const struct flow *flow, const struct request *request,
 				     uint8_t *at)
 {
@@ -120,8 +126,8 @@ static inline void flow_write_header(const struct flow *flow, const struct reque
 /* Writes the HELLO the flow needs next: FLOW_HELLO_SIZE bytes. */
 void flow_write_hello(const struct flow *flow, uint8_t *at);
 
-/* Takes a datagram of kind HELLO_REPLY; false when it is malformed or answers no HELLO of this flow. 'server' is filled when the
- * flow is OPEN then.
+/* Takes a datagram of kind HELLO_REPLY; false when it is malformed or answers no HELLO of this
+ * flow. 'server' is filled when the flow is OPEN then.
  */
 bool flow_take_hello_reply(struct flow *flow, const uint8_t *bytes, uint32_t size,
 			   struct wire_hello_reply *server);

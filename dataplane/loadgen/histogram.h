@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* A high dynamic range histogram: three significant figures from 1 to 2^40, a fixed cost per record.
+/* A high dynamic range histogram: three significant figures from 1 to 2^40, a fixed cost per
+ * record.
  *
- * The log-linear layout is that of Gil Tene's HdrHistogram (https://github.com/HdrHistogram/HdrHistogram, public domain): each
- * power of two is cut into 1,024 equal buckets, so that a bucket is never wider than 1/1,024 of its values.
+ * The log-linear layout is that of Gil Tene's HdrHistogram
+ * (https://github.com/HdrHistogram/HdrHistogram, public domain): each power of two is cut into
+ * 1,024 equal buckets, so that a bucket is never wider than 1/1,024 of its values.
  */
 #ifndef LOADGEN_HISTOGRAM_H
 #define LOADGEN_HISTOGRAM_H
@@ -17,7 +19,8 @@
 
 /* All zero is an empty histogram.
  *
- * Thread safety: one thread records; others may merge from it meanwhile and see each count either before or after.
+ * Thread safety: one thread records; others may merge from it meanwhile and see each count either
+ * before or after.
  */
 struct histogram {
 	uint64_t max;
@@ -56,8 +59,8 @@ uint64_t histogram_count(const struct histogram *histogram);
 /* Adds all that 'from' recorded to 'into'. */
 void histogram_merge(struct histogram *into, const struct histogram *from);
 
-/* The smallest value that at least 'percent' (0..100) of the records do not exceed, rounded up to its bucket's highest value but
- * never above the maximum; 0 when empty.
+/* The smallest value that at least 'percent' (0..100) of the records do not exceed, rounded up to
+ * its bucket's highest value but never above the maximum; 0 when empty.
  */
 uint64_t histogram_percentile(const struct histogram *histogram, double percent);
 

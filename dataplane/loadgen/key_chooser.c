@@ -86,8 +86,9 @@ void key_chooser_grow(struct key_chooser *chooser, uint64_t key_count)
 	zipf_resize(&chooser->zipf, key_count);
 }
 
-/* Each step is a bijection of 'scramble_bits' bits: an odd factor, an addition, a shifted exclusive or. Numbers of that width which are
- * no key are walked through until the cycle comes back to a key, which keeps the whole a bijection of the keys.
+/* Each step is a bijection of 'scramble_bits' bits: an odd factor, an addition, a shifted exclusive
+ * or. Numbers of that width which are no key are walked through until the cycle comes back to a
+ * key, which keeps the whole a bijection of the keys.
  */
 uint64_t key_chooser_scramble(const struct key_chooser *chooser, uint64_t rank)
 {

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* Which key the next operation touches: uniform, zipf, or the latest inserted.
  *
- * Zipf numbers come from rejection-inversion (W. Hörmann, G. Derflinger, "Rejection-inversion to generate variates from
- * monotone discrete distributions", ACM TOMACS 6(3), 1996): exact for any number of keys, no table, no start-up sum.
+ * Zipf numbers come from rejection-inversion (W. Hörmann, G. Derflinger, "Rejection-inversion to
+ * generate variates from monotone discrete distributions", ACM TOMACS 6(3), 1996): exact for any
+ * number of keys, no table, no start-up sum.
  */
 #ifndef LOADGEN_KEY_CHOOSER_H
 #define LOADGEN_KEY_CHOOSER_H
@@ -49,8 +50,9 @@ struct key_chooser {
 	struct zipf zipf;
 };
 
-/* 'key_count' >= 1. With 'scrambled' a bijection of 0..key_count-1 spreads zipf's hot ranks over all keys (YCSB hashes ranks, which
- * makes some collide; a bijection keeps the distribution exact); without it key 0 is the hottest. Only KEY_ZIPF scrambles.
+/* 'key_count' >= 1. With 'scrambled' a bijection of 0..key_count-1 spreads zipf's hot ranks over
+ * all keys (YCSB hashes ranks, which makes some collide; a bijection keeps the distribution exact);
+ * without it key 0 is the hottest. Only KEY_ZIPF scrambles.
  */
 void key_chooser_init(struct key_chooser *chooser, enum key_distribution distribution,
 		      uint64_t key_count, double exponent, bool scrambled);

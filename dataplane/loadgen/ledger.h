@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* What the server acknowledged of each key, so that every reply can be held against it (--verify). */
+/* What the server acknowledged of each key, to hold its replies against (--verify). */
 #ifndef LOADGEN_LEDGER_H
 #define LOADGEN_LEDGER_H
 
@@ -8,8 +8,9 @@
 
 /* One entry per key.
  *
- * Thread safety: any thread, without locks. A read's floor is taken before the read is sent; whatever was acknowledged before
- * that moment must be visible to it. Writes that were in flight at that moment may or may not be.
+ * Thread safety: any thread, without locks. A read's floor is taken before the read is sent;
+ * whatever was acknowledged before that moment must be visible to it. Writes that were in flight at
+ * that moment may or may not be.
  */
 struct ledger {
 	uint64_t key_count;

@@ -177,7 +177,9 @@ void load_reply_give_up(struct load_worker *worker, struct flow *flow, struct re
 	end_request(worker, flow, request);
 }
 
-/* The session is unknown to the server: it is asked for a new one; the request goes out again when its time-out comes. */
+/* The session is unknown to the server: it is asked for a new one; the request goes out again when
+ * its time-out comes.
+ */
 static void take_need_hello(struct flow *flow, struct tally *tally)
 {
 	tally_add(&tally->need_hello, 1);

@@ -7,8 +7,8 @@
 
 #include "dataplane/loadgen/load_worker.h"
 
-/* Takes one received datagram: matches it with its request, checks and counts every operation, frees the request's place. 'now' is
- * when it was received, in ticks.
+/* Takes one received datagram: matches it with its request, checks and counts every operation,
+ * frees the request's place. 'now' is when it was received, in ticks.
  */
 void load_reply_take(struct load_worker *worker, const struct transport_datagram *datagram,
 		     uint64_t now);

@@ -18,9 +18,9 @@ struct load_settings {
 	struct clock_rate clock;
 	struct workload workload;
 	struct ledger *ledger; /* NULL = nothing is verified */
-	bool missing_allowed; /* a loaded key may be gone: the server evicts, or keys have a time to live */
-	bool echo;            /* the server is a reflector: requests come back as they are */
-	uint16_t server_port; /* UDP, of its first worker */
+	bool missing_allowed;  /* a loaded key may be gone: evicted, or expired */
+	bool echo;             /* the server is a reflector: requests come back as they are */
+	uint16_t server_port;  /* UDP, of its first worker */
 	uint32_t worker_count;
 	uint32_t flows_per_server_worker;
 	uint32_t ops_per_datagram;      /* 1..LOAD_OPS_MAX */
@@ -29,8 +29,7 @@ struct load_settings {
 	double datagrams_per_second;    /* open loop: per worker; 0 = closed loop */
 	uint64_t timeout_ticks; /* without a reply for so long a request is sent again, or lost */
 	uint32_t retries;       /* transmissions after the first */
-	uint64_t
-		late_limit_ticks; /* sent later than this after its planned time a datagram counts as late */
+	uint64_t late_limit_ticks; /* sent so long after its planned time a datagram is late */
 	uint64_t seed;
 };
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* Where a worker's operations come from in each phase, gathered into datagrams by the server worker that owns their keys. */
+/* Where a worker's operations come from, gathered by the server worker they go to. */
 #ifndef LOADGEN_LOAD_SOURCE_H
 #define LOADGEN_LOAD_SOURCE_H
 
@@ -53,7 +53,8 @@ int load_source_init(struct load_source *source, const struct load_settings *set
 		     uint32_t worker);
 void load_source_fini(struct load_source *source);
 
-/* The server has so many workers: partition p belongs to worker p % server_workers. 0 or -ENOMEM. */
+/* The server has so many workers: partition p belongs to worker p % server_workers. 0 or -ENOMEM.
+ */
 int load_source_route(struct load_source *source, uint16_t server_workers,
 		      uint16_t partition_count);
 
@@ -63,7 +64,9 @@ void load_source_begin(struct load_source *source, enum load_phase_kind phase);
 /* Gathers operations until a datagram is due: see load_source_ready(). */
 bool load_source_gather(struct load_source *source, uint16_t *server_worker);
 
-/* Whether there is a datagram to send, and to which server worker; stays the same until load_source_take(). */
+/* Whether there is a datagram to send, and to which server worker; stays the same until
+ * load_source_take().
+ */
 static inline bool load_source_ready(struct load_source *source, uint16_t *server_worker)
 {
 	if (source->server_workers == 1 && source->phase == LOAD_RUN) {
@@ -76,7 +79,9 @@ static inline bool load_source_ready(struct load_source *source, uint16_t *serve
 /* Draws one operation; false when the phase has no more. */
 bool load_source_next(struct load_source *source, struct operation *operation);
 
-/* The operations of the datagram that is ready, at most 'ops_per_datagram'; returns how many, 0 when the phase has no more. */
+/* The operations of the datagram that is ready, at most 'ops_per_datagram'; returns how many, 0
+ * when the phase has no more.
+ */
 static inline uint32_t load_source_take(struct load_source *source, struct operation *operations)
 {
 	uint32_t count = 0;
@@ -112,10 +117,13 @@ static inline bool load_source_has_followup(const struct load_source *source)
 	return source->followups_head != source->followups_tail;
 }
 
-/* The server worker of the first operation that follows another; needs load_source_has_followup(). */
+/* The server worker of the first operation that follows another; needs load_source_has_followup().
+ */
 uint16_t load_source_followup_worker(const struct load_source *source);
 
-/* Takes the first such operation, and those behind it for the same server worker, into one datagram. */
+/* Takes the first such operation, and those behind it for the same server worker, into one
+ * datagram.
+ */
 uint32_t load_source_take_followups(struct load_source *source, struct operation *operations,
 				    uint64_t *since);
 

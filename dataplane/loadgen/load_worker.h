@@ -19,7 +19,9 @@ struct load_phase {
 	uint64_t until;        /* LOAD_RUN: ticks */
 };
 
-/* Thread safety: the thread that runs a phase; others may read 'rest' and 'measured' meanwhile. Between phases its creator. */
+/* Thread safety: the thread that runs a phase; others may read 'rest' and 'measured' meanwhile.
+ * Between phases its creator.
+ */
 struct load_worker {
 	const struct load_settings *settings;
 	struct transport *transport; /* the creator's */
@@ -51,10 +53,13 @@ struct load_worker *load_worker_create(const struct load_settings *settings, uin
 /* Accepts NULL; leaves the transport alone. */
 void load_worker_destroy(struct load_worker *worker);
 
-/* Runs one phase until it is complete and its last request resolved. 0, or -1 with 'failure' set. */
+/* Runs one phase until it is complete and its last request resolved. 0, or -1 with 'failure' set.
+ */
 int load_worker_run(struct load_worker *worker, const struct load_phase *phase);
 
-/* Receives once, for other workers' sake: a device may put their replies into this one's queue after its own phase is complete. */
+/* Receives once, for other workers' sake: a device may put their replies into this one's queue
+ * after its own phase is complete.
+ */
 void load_worker_serve(struct load_worker *worker);
 
 /* The tally that a request planned at 'planned' belongs to. */

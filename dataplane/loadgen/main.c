@@ -43,7 +43,8 @@ static void complain(const char *error)
 	fprintf(stderr, "godwit-bench: %s\n", error);
 }
 
-/* SIGINT and SIGTERM end the run early by way of a descriptor; must come before any thread starts. */
+/* SIGINT and SIGTERM end the run early by way of a descriptor; must come before any thread starts.
+ */
 static int open_stop_fd(void)
 {
 	sigset_t signals;

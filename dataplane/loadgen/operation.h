@@ -9,7 +9,9 @@
 
 #include "dataplane/wire_codec.h"
 
-/* Kinds of operation that are counted apart. All but INSERT and CAS_READ are named like their opcode. */
+/* Kinds of operation that are counted apart. All but INSERT and CAS_READ are named like their
+ * opcode.
+ */
 enum operation_kind {
 	OPERATION_GET,
 	OPERATION_SET,
@@ -17,7 +19,7 @@ enum operation_kind {
 	OPERATION_DELETE,
 	OPERATION_ADD,
 	OPERATION_REPLACE,
-	OPERATION_CAS, /* in a mix: a GET, and then CAS with the version it returned (YCSB's read-modify-write) */
+	OPERATION_CAS, /* in a mix: a GET, then CAS with its version (YCSB's read-modify-write) */
 	OPERATION_INCREMENT,
 	OPERATION_APPEND,
 	OPERATION_TOUCH,
@@ -56,8 +58,9 @@ struct operation {
 	uint8_t kind;
 	uint8_t space;
 };
-/* 'number' of a write: what its value is made of, different for each write of a key; of a CAS: the expected version (the value is
- * made of OPERATION_CAS_MARK | version); of a read: the least version the reply may have, 0 when that is not checked.
+/* 'number' of a write: what its value is made of, different for each write of a key; of a CAS: the
+ * expected version, and the value is made of OPERATION_CAS_MARK + version; of a read: the least
+ * version the reply may have, 0 when that is not checked.
  */
 #define OPERATION_CAS_MARK (UINT64_C(1) << 63)
 
@@ -122,7 +125,9 @@ uint32_t operation_reply_size_max(const struct operation_format *format, unsigne
 uint8_t *operation_write_any(const struct operation_format *format,
 			     const struct operation *operation, uint8_t *at);
 
-/* Writes the request operation, at most operation_request_size_max() bytes; returns the byte behind it. */
+/* Writes the request operation, at most operation_request_size_max() bytes; returns the byte behind
+ * it.
+ */
 static inline uint8_t *operation_write(const struct operation_format *format,
 				       const struct operation *operation, uint8_t *at)
 {

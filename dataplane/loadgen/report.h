@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* The result of a run: judged, as a table for people, and as JSON with stable names (docs/bench.md). */
+/* The result of a run: judged, as a table for people, and as JSON (docs/bench.md). */
 #ifndef LOADGEN_REPORT_H
 #define LOADGEN_REPORT_H
 

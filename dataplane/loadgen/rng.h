@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* Fast repeatable random numbers: xoshiro256++ by Blackman and Vigna (https://prng.di.unimi.it), public domain. */
+/* Fast repeatable random numbers: xoshiro256++ by Blackman and Vigna (public domain). */
 #ifndef LOADGEN_RNG_H
 #define LOADGEN_RNG_H
 
 #include <stdint.h>
 
-/* Thread safety: one thread at a time. */
+/* See https://prng.di.unimi.it. Thread safety: one thread at a time. */
 struct rng {
 	uint64_t state[4];
 };
@@ -48,7 +48,9 @@ static inline uint64_t rng_next(struct rng *rng)
 	return result;
 }
 
-/* 0 .. limit - 1. Multiply and shift: the bias, at most limit / 2^64, is below what any test here could see. */
+/* 0 .. limit - 1. Multiply and shift: the bias, at most limit / 2^64, is below what any test here
+ * could see.
+ */
 static inline uint64_t rng_below(struct rng *rng, uint64_t limit)
 {
 	return (uint64_t)(((unsigned __int128)rng_next(rng) * limit) >> 64);

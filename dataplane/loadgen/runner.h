@@ -43,8 +43,9 @@ struct runner_result {
 	char failure[256]; /* why the run ended early, "" = it did not */
 };
 
-/* Runs all phases of 'plan' with one worker per transport ('settings->worker_count' of them, which stay the caller's). Blocks until done.
- * 0, or -1 with result->failure set; the result is filled as far as the run came. Call runner_result_fini() in both cases.
+/* Runs all phases of 'plan' with one worker per transport ('settings->worker_count' of them, which
+ * stay the caller's). Blocks until done. 0, or -1 with result->failure set; the result is filled as
+ * far as the run came. Call runner_result_fini() in both cases.
  */
 int runner_run(const struct load_settings *settings, const struct runner_plan *plan,
 	       struct transport *const *transports, const struct runner_threads *threads,

@@ -8,7 +8,8 @@
 #include "dataplane/loadgen/histogram.h"
 #include "dataplane/loadgen/operation.h"
 
-/* All zero is empty. What belongs to a request counts where its planned time does, but for received_*.
+/* All zero is empty. What belongs to a request counts where its planned time does, but for
+ * received_*.
  *
  * Thread safety: one thread counts, by tally_add(); others may merge from it meanwhile.
  */
@@ -18,14 +19,11 @@ struct tally {
 	uint64_t retried; /* transmissions after the first */
 	uint64_t lost;    /* datagrams given up without reply */
 	uint64_t late;    /* sent later than the limit after their planned time, or not at all */
-	uint64_t
-		blocked; /* turns in which a datagram was due but no flow had room for one more sequence */
-	uint64_t
-		received_datagrams; /* replies, by the time they came in, whenever their requests were planned */
+	uint64_t blocked; /* turns: a datagram was due, no flow had room for it */
+	uint64_t received_datagrams; /* replies, by the time they came in */
 	uint64_t received_ops;
-	uint64_t unexpected; /* replies nobody waits for: late, duplicated or foreign */
-	uint64_t
-		malformed; /* replies that could not be parsed, or refuse the datagram as a whole */
+	uint64_t unexpected;  /* replies nobody waits for: late, duplicated or foreign */
+	uint64_t malformed;   /* replies that make no sense, or refuse the datagram as a whole */
 	uint64_t need_hello;  /* replies saying that the session is gone */
 	uint64_t cas_skipped; /* CAS not sent because its GET found nothing */
 	uint64_t checked;     /* replies held against what must be */
@@ -47,8 +45,8 @@ struct tally *tally_create(void);
 
 void tally_merge(struct tally *into, const struct tally *from);
 
-/* Operations of 'kind' that were answered, and those answered neither OK, nor NOT_FOUND, nor as a conflict of writers
- * (EXISTS_ALREADY, VERSION_MISMATCH).
+/* Operations of 'kind' that were answered, and those answered neither OK, nor NOT_FOUND, nor as a
+ * conflict of writers (EXISTS_ALREADY, VERSION_MISMATCH).
  */
 uint64_t tally_ops(const struct tally *tally, unsigned kind);
 uint64_t tally_errors(const struct tally *tally, unsigned kind);

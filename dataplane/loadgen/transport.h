@@ -13,8 +13,7 @@
 
 struct transport_datagram {
 	uint8_t *payload;
-	uint32_t
-		size; /* bytes of payload: when acquired the room there is, when sent or received what is there */
+	uint32_t size; /* bytes of payload; when acquired, the room there is */
 	uint32_t flow; /* index: of the local address and port it goes out from or came in at */
 	void *buffer;  /* the transport's own */
 };
@@ -22,25 +21,33 @@ struct transport_datagram {
 struct transport;
 
 struct transport_ops {
-	/* Gives flow 'flow' a local port of its own, and the server's UDP port 'server_port' as its peer; again when it has
-	 * both: changes the peer. 0, or -errno with one line in 'error'.
+	/* Gives flow 'flow' a local port of its own, and the server's UDP port 'server_port' as its
+	 * peer; again when it has both: changes the peer. 0, or -errno with one line in 'error'.
 	 */
 	int (*open_flow)(struct transport *transport, uint32_t flow, uint16_t server_port,
 			 char *error, uint32_t error_size);
 
-	/* The server has so many workers. 0, or -errno with one line in 'error' when the transport cannot reach them all. */
+	/* The server has so many workers. 0, or -errno with one line in 'error' when the transport
+	 * cannot reach them all.
+	 */
 	int (*meet_server)(struct transport *transport, uint16_t server_workers, char *error,
 			   uint32_t error_size);
 
-	/* Up to 'count' empty datagrams to fill; fewer, or none, while earlier ones wait to be sent. */
+	/* Up to 'count' empty datagrams to fill; fewer, or none, while earlier ones wait to be
+	 * sent.
+	 */
 	uint32_t (*acquire)(struct transport *transport, struct transport_datagram *datagrams,
 			    uint32_t count);
 
-	/* Sends filled datagrams in order. Takes all; what the device does not take at once follows before the next ones. */
+	/* Sends filled datagrams in order. Takes all; what the device does not take at once follows
+	 * before the next ones.
+	 */
 	void (*send)(struct transport *transport, struct transport_datagram *datagrams,
 		     uint32_t count);
 
-	/* Up to 'count' received datagrams; the payloads stay valid until they are released. Sends what waits to be sent. */
+	/* Up to 'count' received datagrams; the payloads stay valid until they are released. Sends
+	 * what waits to be sent.
+	 */
 	uint32_t (*receive)(struct transport *transport, struct transport_datagram *datagrams,
 			    uint32_t count);
 
@@ -48,7 +55,9 @@ struct transport_ops {
 	void (*release)(struct transport *transport, struct transport_datagram *datagrams,
 			uint32_t count);
 
-	/* There is nothing to do for 'microseconds': may sleep until then or until something arrives, or return at once. */
+	/* There is nothing to do for 'microseconds': may sleep until then or until something
+	 * arrives, or return at once.
+	 */
 	void (*rest)(struct transport *transport, uint32_t microseconds);
 
 	/* Closes; 'transport' is NULL or from the transport's create function. */

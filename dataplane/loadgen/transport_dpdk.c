@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* Frames: templates out, packet_parse in; stray replies go to the worker whose flow they belong to. */
+/* Frames: templates out, packet_parse in; a stray reply goes to the worker whose flow it is of. */
 #include "dataplane/loadgen/transport_dpdk.h"
 
 #include <errno.h>
@@ -20,7 +20,8 @@
 
 static_assert(TRANSPORT_BURST_MAX <= PORT_BURST_MAX, "a burst is one call of the port");
 
-/* Thread safety: constant while workers run; the rings take from any and give to their own worker. */
+/* Thread safety: constant while workers run; the rings take from any and give to their own worker.
+ */
 struct transport_dpdk_link {
 	struct port *port;
 	struct packet_local local;
@@ -95,7 +96,8 @@ static int open_flow(struct transport *transport, uint32_t flow, uint16_t server
 	return 0;
 }
 
-/* Transmits frames in order, neighbours of one queue by one call; returns how many the device took. */
+/* Transmits frames in order, neighbours of one queue by one call; returns how many the device took.
+ */
 static uint16_t transmit(struct transport_dpdk *dpdk, const struct frame *frames, uint16_t count)
 {
 	struct rte_mbuf *mbufs[BURST];
@@ -132,8 +134,8 @@ static bool flush(struct transport_dpdk *dpdk)
 	return dpdk->backlog_count == 0;
 }
 
-/* A memif server's worker reads and answers by the queue of its own number, so all of them must be there. (Asked for more queues than it
- * has, a memif server hangs up: the link does not come up.)
+/* A memif server's worker reads and answers by the queue of its own number, so all of them must be
+ * there. (Asked for more queues than it has, a memif server hangs up: the link does not come up.)
  */
 static int meet_server(struct transport *transport, uint16_t server_workers, char *error,
 		       uint32_t error_size)
@@ -237,7 +239,8 @@ static void hand_over(struct transport_dpdk *dpdk, struct rte_mbuf *mbuf, uint32
 	rte_pktmbuf_free(mbuf);
 }
 
-/* Takes one frame; true when it is a datagram of one of this worker's flows, else it is dealt with. */
+/* Takes one frame; true when it is a datagram of one of this worker's flows, else it is dealt with.
+ */
 static bool take_frame(struct transport_dpdk *dpdk, struct rte_mbuf *mbuf,
 		       struct transport_datagram *datagram)
 {

@@ -28,8 +28,8 @@ struct transport_dpdk_options {
 /* What the workers' transports share. */
 struct transport_dpdk_link;
 
-/* Opens the port, waits until its link is up and the server answers ARP, at most 'wait_seconds' in all. 0, or -errno with one line in
- * 'error'. By the EAL main lcore.
+/* Opens the port, waits until its link is up and the server answers ARP, at most 'wait_seconds' in
+ * all. 0, or -errno with one line in 'error'. By the EAL main lcore.
  */
 int transport_dpdk_open(struct transport_dpdk_link **link,
 			const struct transport_dpdk_options *options, double wait_seconds,
@@ -38,7 +38,9 @@ int transport_dpdk_open(struct transport_dpdk_link **link,
 /* All transports made from it are destroyed already. Accepts NULL. */
 void transport_dpdk_close(struct transport_dpdk_link *link);
 
-/* The transport of worker 'worker' (0 .. worker_count - 1), which runs on an lcore. NULL when there is no memory. */
+/* The transport of worker 'worker' (0 .. worker_count - 1), which runs on an lcore. NULL when there
+ * is no memory.
+ */
 struct transport *transport_dpdk_create(struct transport_dpdk_link *link, uint16_t worker);
 
 #endif

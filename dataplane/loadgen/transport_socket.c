@@ -98,7 +98,9 @@ static uint32_t acquire(struct transport *transport, struct transport_datagram *
 	return i;
 }
 
-/* Sends neighbours of one flow by one call. What the kernel refuses is lost as on a network, and counted. */
+/* Sends neighbours of one flow by one call. What the kernel refuses is lost as on a network, and
+ * counted.
+ */
 static void send_run(struct transport_socket *s, const struct transport_datagram *datagrams,
 		     uint32_t count)
 {
@@ -173,7 +175,9 @@ static uint32_t receive(struct transport *transport, struct transport_datagram *
 	return received;
 }
 
-/* Received payloads live in 'in' until the next receive; of acquired ones only the last were not sent. */
+/* Received payloads live in 'in' until the next receive; of acquired ones only the last were not
+ * sent.
+ */
 static void release(struct transport *transport, struct transport_datagram *datagrams,
 		    uint32_t count)
 {

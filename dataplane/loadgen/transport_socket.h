@@ -7,7 +7,9 @@
 
 #include "dataplane/loadgen/transport.h"
 
-/* A transport to the server at 'server', whose port flows choose themselves. NULL when there is no memory. */
+/* A transport to the server at 'server', whose port flows choose themselves. NULL when there is no
+ * memory.
+ */
 struct transport *transport_socket_create(const struct in_addr *server);
 
 #endif

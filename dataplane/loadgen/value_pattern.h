@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* Values that prove themselves: made of their key and the number of their write, checked without knowing which write won. */
+/* Values that prove themselves: made of their key and the number of their write. */
 #ifndef LOADGEN_VALUE_PATTERN_H
 #define LOADGEN_VALUE_PATTERN_H
 
 #include <stdbool.h>
 #include <stdint.h>
 
-/* Values of at least this size are checked to the last bit; of shorter ones the key's fingerprint alone, as much as fits.
+/* Values of at least this size are checked to the last bit; of shorter ones the key's fingerprint
+ * alone, as much of it as fits.
  *
  *      0                      8             16                      size
  *      +----------------------+-------------+-----------------------+

@@ -192,7 +192,8 @@ static uint64_t insert_key(const struct workload_cursor *cursor, uint64_t insert
 	return cursor->workload->key_count + insert * cursor->worker_count + cursor->worker;
 }
 
-/* Where the key of recency 'at' (0 = oldest) lies: loaded keys first, then this worker's inserts. */
+/* Where the key of recency 'at' (0 = oldest) lies: loaded keys first, then this worker's inserts.
+ */
 static uint64_t latest_key(const struct workload_cursor *cursor, uint64_t at)
 {
 	uint64_t loaded = cursor->workload->key_count;

@@ -11,7 +11,9 @@
 #include "dataplane/loadgen/operation.h"
 #include "dataplane/loadgen/rng.h"
 
-/* Counters (keys of INCREMENT) and appended keys are this many at most, or as many as there are plain keys. */
+/* Counters (keys of INCREMENT) and appended keys are this many at most, or as many as there are
+ * plain keys.
+ */
 #define WORKLOAD_COUNTERS_MAX 65536u
 
 /* Shares of operation kinds, and the distribution of keys.
@@ -28,16 +30,21 @@ struct workload {
 	struct operation_format format;
 };
 
-/* Sets the mix to YCSB's core workload 'a', 'b', 'c', 'd' or 'f' (B. F. Cooper et al., "Benchmarking cloud serving systems with
- * YCSB", SoCC 2010), with its key distribution. False for another letter.
+/* Sets the mix to YCSB's core workload 'a', 'b', 'c', 'd' or 'f' (B. F. Cooper et al.,
+ * "Benchmarking cloud serving systems with YCSB", SoCC 2010), with its key distribution. False for
+ * another letter.
  */
 bool workload_set_ycsb(struct workload *workload, char letter);
 
-/* Sets the mix from text like "get=90,set=10"; the numbers are weights. False, with one line in 'error', when it is no mix. */
+/* Sets the mix from text like "get=90,set=10"; the numbers are weights. False, with one line in
+ * 'error', when it is no mix.
+ */
 bool workload_parse_mix(struct workload *workload, const char *text, char *error,
 			size_t error_size);
 
-/* Most bytes of one datagram of 'count' operations of the mix, both ways, headers of the protocol included. */
+/* Most bytes of one datagram of 'count' operations of the mix, both ways, headers of the protocol
+ * included.
+ */
 uint32_t workload_datagram_size_max(const struct workload *workload, unsigned count);
 
 /* Whether any operation of this kind occurs. */
@@ -49,8 +56,9 @@ static inline bool workload_has(const struct workload *workload, enum operation_
 /* Inserted keys that not every reader may expect yet. */
 #define WORKLOAD_INSERTS_IN_FLIGHT_MAX 65536u
 
-/* One worker's stream of operations. Workers insert into disjoint stripes of keys behind key_count, so that nothing is shared;
- * 'latest' of a worker means the newest keys of its own stripe, then the loaded ones.
+/* One worker's stream of operations. Workers insert into disjoint stripes of keys behind key_count,
+ * so that nothing is shared; 'latest' of a worker means the newest keys of its own stripe, then the
+ * loaded ones.
  *
  * Thread safety: one thread at a time.
  */

@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* What one datagram costs the load generator itself: its worker against a transport that returns every datagram at once.
+/* What one datagram costs the load generator itself: its worker against a transport that returns
+ * every datagram at once.
  *
- * usage: bench_loadgen [SECONDS]; prints ticks per datagram, the best of ten slices, for an echo of one GET.
+ * usage: bench_loadgen [SECONDS]; prints ticks per datagram, the best of ten slices, for an echo of
+ * one GET.
  */
 #include <stdio.h>
 #include <stdlib.h>

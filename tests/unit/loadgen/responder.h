@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* A small server in a thread, over kernel sockets, that misbehaves on request: what the load generator is tested against. */
+/* A small server in a thread that misbehaves on request: the load generator must notice. */
 #ifndef TESTS_UNIT_LOADGEN_RESPONDER_H
 #define TESTS_UNIT_LOADGEN_RESPONDER_H
 

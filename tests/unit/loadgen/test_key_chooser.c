@@ -8,7 +8,8 @@
 
 #define DRAWS 1000000u
 
-/* Chi-square of 'counts' against 'shares' (which add up to 1), over 'cells' - 1 degrees of freedom. */
+/* Chi-square of 'counts' against 'shares' (which add up to 1), over 'cells' - 1 degrees of freedom.
+ */
 static double chi_square(const uint64_t *counts, const double *shares, size_t cells)
 {
 	double sum = 0.0;

@@ -15,7 +15,8 @@ struct fixture {
 	struct report report;
 };
 
-/* Ten seconds in which 1,000,000 GETs took 1..1000 us each, evenly, and half of 1,000 SETs failed. */
+/* Ten seconds in which 1,000,000 GETs took 1..1000 us each, evenly, and half of 1,000 SETs failed.
+ */
 static void fixture_init(struct fixture *fixture, const char *rate)
 {
 	char *argv[] = { (char *)(uintptr_t) "godwit-bench", (char *)(uintptr_t) "--rate",

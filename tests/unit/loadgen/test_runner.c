@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* Whole runs over kernel sockets against a server that misbehaves in a known way: the generator must notice. */
+/* Whole runs over kernel sockets against a server that misbehaves in a known way. */
 #include <stdlib.h>
 #include <string.h>
 
@@ -22,7 +22,8 @@ struct trial {
 	int status;
 };
 
-/* A run of 0.3 s of 'mix' over KEYS keys, preloaded and verified, against a server without faults. */
+/* A run of 0.3 s of 'mix' over KEYS keys, preloaded and verified, against a server without faults.
+ */
 static void trial_init(struct trial *trial, const char *mix)
 {
 	char *argv[] = { (char *)(uintptr_t) "godwit-bench", NULL };
@@ -328,8 +329,8 @@ static void test_the_open_loop_keeps_its_plan(void)
 	trial_fini(&trial);
 }
 
-/* The server stands still for 0.2 s of 1 s. A generator that waits for it would see one slow request; planned times show what
- * every tenth request would have waited.
+/* The server stands still for 0.2 s of 1 s. A generator that waits for it would see one slow
+ * request; planned times show what every tenth request would have waited.
  */
 static void test_a_stall_shows_in_the_percentiles(void)
 {
