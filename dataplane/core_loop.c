@@ -124,6 +124,12 @@ static void flush_tx_of_mail(struct core *core)
 
 /* ---- one turn ---- */
 
+/* Read again when packets have come: time that passed before they did must not count against them. */
+static void read_clock(struct core *core)
+{
+	core->now_ms = core_clock_now_ms(&core->clock, rte_rdtsc());
+}
+
 static uint32_t receive(struct core *core)
 {
 	const struct port *port = core->shared->port;
@@ -135,6 +141,7 @@ static uint32_t receive(struct core *core)
 	count = port_receive(port, (uint16_t)core->index, mbufs, PORT_BURST_MAX);
 	if (count == 0)
 		return 0;
+	read_clock(core);
 	core_count_add(&core->counters, COUNT_BYTES_RECEIVED, bytes_of(mbufs, count));
 	core_process_burst(core, mbufs, count);
 	flush_tx(core);
@@ -149,6 +156,8 @@ static uint32_t receive_mail(struct core *core)
 	uint32_t total = 0;
 
 	core->mail_senders = 0;
+	if (senders)
+		read_clock(core);
 	for (; senders; senders &= senders - 1) {
 		uint32_t from = (uint32_t)__builtin_ctzll(senders);
 		struct rte_mbuf *mbufs[PORT_BURST_MAX];
@@ -168,7 +177,7 @@ bool core_turn(struct core *core)
 {
 	uint32_t packets;
 
-	core->now_ms = core_clock_now_ms(&core->clock, rte_rdtsc());
+	read_clock(core);
 	core->route = rcu_dereference(core->shared->route);
 	packets = receive(core);
 	packets += receive_mail(core);

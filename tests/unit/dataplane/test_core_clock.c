@@ -52,12 +52,45 @@ static void it_starts_where_it_is_told(void)
 		       1000);
 }
 
+/* The thread was away for 10 ms between its two readings: its clock must not be ahead by that. */
+static void a_pause_between_two_readings_is_no_time(void)
+{
+	uint64_t hz = rte_get_tsc_hz();
+	struct core_clock clock;
+	uint64_t now_ms;
+
+	core_clock_init(&clock, core_clock_epoch(), rte_rdtsc(), hz);
+	clock.anchor_tsc -= hz + hz / 20; /* as if that had been a second ago */
+	clock.anchor_ns -= 1050000000;
+	core_clock_now_ms(&clock, rte_rdtsc() - hz / 100);
+	now_ms = core_clock_now_ms(&clock, rte_rdtsc());
+	CU_ASSERT_TRUE(now_ms <= core_clock_read_ns(CLOCK_REALTIME) / 1000000 + 2);
+	CU_ASSERT_TRUE(rte_rdtsc() - clock.anchor_tsc < hz / 10); /* read anew, and believed */
+}
+
+/* The counter has stood still, as of a machine that was frozen: after some calls that is believed. */
+static void a_jump_is_believed_in_the_end(void)
+{
+	uint64_t hz = rte_get_tsc_hz();
+	struct core_clock clock;
+
+	core_clock_init(&clock, core_clock_epoch(), rte_rdtsc(), hz);
+	clock.anchor_tsc -= hz + hz / 20;
+	clock.anchor_ns -= 3000000000;
+	for (uint32_t i = 0; i <= CORE_CLOCK_DOUBTS_MAX; i++)
+		core_clock_now_ms(&clock, rte_rdtsc());
+	CU_ASSERT_TRUE(core_clock_now_ms(&clock, rte_rdtsc()) + 2 >=
+		       core_clock_read_ns(CLOCK_REALTIME) / 1000000);
+}
+
 int main(void)
 {
 	static const struct unit_test tests[] = {
 		UNIT_TEST(it_tells_unix_milliseconds),
 		UNIT_TEST(it_never_goes_back),
 		UNIT_TEST(it_starts_where_it_is_told),
+		UNIT_TEST(a_pause_between_two_readings_is_no_time),
+		UNIT_TEST(a_jump_is_believed_in_the_end),
 		{ NULL, NULL },
 	};
 
