@@ -89,23 +89,6 @@ def operations():
     equal("unknown flag", client.execute(operation("GET", b"k", flags=0x40))[0].status, "UNSUPPORTED")
 
 
-def time_to_live():
-    """An item is there until its time, and not after it."""
-    client = Client(NODE).open()
-    start = time.monotonic()
-    client.do("SET", b"short", b"v", ttl_ms=400)
-    client.do("SET", b"long", b"v", ttl_ms=60000)
-    gone = None
-    while gone is None:
-        reply = client.do("GET", b"short")
-        if reply.status == "NOT_FOUND":
-            gone = time.monotonic() - start
-        assert time.monotonic() - start < 5
-    assert 0.39 <= gone < 1.0, gone
-    equal("long", client.do("GET", b"long").status, "OK")
-    equal("again", client.do("ADD", b"short", b"w").status, "OK")
-
-
 def batches():
     """Many operations in a datagram: one reply each, in their order, and they see each other."""
     client = Client(NODE).open()
@@ -189,30 +172,6 @@ def before_restart(new):
     equal("SET", client.do("SET", b"k", b"v").status, "OK")
     with open(new, "w", encoding="ascii") as file:
         file.write(f"{client.socket.getsockname()[1]} {client.session} {client.token}")
-
-
-def full(evicts):
-    """Memory runs out: NO_SPACE and nothing lost, or room is made; the node serves on."""
-    client = Client(NODE).open()
-    value = b"v" * 1000
-    stored = refused = 0
-    for i in range(40000):
-        status = client.execute(operation("SET", b"key%d" % i, value))[0].status
-        stored += status == "OK"
-        refused += status == "NO_SPACE"
-        assert status in ("OK", "NO_SPACE"), status
-        if refused == 50:
-            break
-    if evicts == "on":
-        equal("refused", refused, 0)
-        equal("last key", client.do("GET", b"key39999").value, value)
-        return
-    assert refused == 50 and stored > 10000, (stored, refused)
-    for i in range(0, stored, 97):
-        equal(f"key{i}", client.do("GET", b"key%d" % i).value, value)
-    for i in range(0, stored, 2):
-        equal("DELETE", client.do("DELETE", b"key%d" % i).status, "OK")
-    wait_for(lambda: client.do("SET", b"new", value).status == "OK")
 
 
 def workers(count):

@@ -27,10 +27,6 @@ test_every_operation_and_status() {
 	case_of operations
 }
 
-test_items_live_as_long_as_they_should() {
-	case_of time_to_live
-}
-
 test_many_operations_in_a_datagram() {
 	case_of batches
 }
@@ -51,14 +47,6 @@ test_sessions_end_with_their_node() {
 	node_start a
 	protocol after_restart "$WORK/session"
 	node_stop a
-}
-
-test_a_full_node_refuses_and_lives() {
-	case_of full none -- --set storage.memory=16M
-}
-
-test_a_full_node_evicts_when_told_to() {
-	case_of full on -- --set storage.memory=16M --set storage.eviction=on
 }
 
 test_every_worker_answers_for_every_key() {

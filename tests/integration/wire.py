@@ -4,6 +4,7 @@
 import random
 import socket
 import struct
+import time
 
 HEADER = struct.Struct(">BBBBIQII")
 HELLO, HELLO_REPLY, REQUEST, REPLY, FORWARD, FORWARD_REPLY, MAP_REQUEST, MAP_REPLY, PING, PONG = range(1, 11)
@@ -131,6 +132,47 @@ class Client:
         if answer[3] == 0:
             raise NeedHello()
         return parse_replies(answer)
+
+    def pipeline(self, batches, in_flight=64):
+        """The replies to many datagrams, each a list of operations, with some of them in flight at once. Sends the same bytes
+        again when no answer comes, or RETRY."""
+        batches = list(batches)
+        replies = [None] * len(batches)
+        waiting = {}  # sequence -> [index, datagram, when to send again]
+        begun = 0
+        while begun < len(batches) or waiting:
+            while begun < len(batches) and len(waiting) < in_flight:
+                datagram = self.request(*batches[begun])
+                waiting[self.sequence] = [begun, datagram, 0.0]
+                begun += 1
+            self.send_due(waiting)
+            self.take_answer(waiting, replies)
+        return replies
+
+    def send_due(self, waiting):
+        now = time.monotonic()
+        for entry in waiting.values():
+            if now >= entry[2]:
+                self.send(entry[1])
+                entry[2] = now + 0.3
+
+    def take_answer(self, waiting, replies):
+        self.socket.settimeout(0.02)
+        try:
+            answer = self.receive()
+        except (socket.timeout, BlockingIOError):
+            return
+        entry = waiting.get(struct.unpack_from(">I", answer, 16)[0])
+        if entry is None:
+            return  # an answer to a copy
+        if answer[3] == 0:
+            raise NeedHello()
+        parsed = parse_replies(answer)
+        if all(reply.status == "RETRY" for reply in parsed):
+            entry[2] = time.monotonic() + 0.002
+            return
+        replies[entry[0]] = parsed
+        del waiting[struct.unpack_from(">I", answer, 16)[0]]
 
     def do(self, name, key, value=b"", port=None, **options):
         """The reply to one operation."""
