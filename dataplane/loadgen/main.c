@@ -8,7 +8,7 @@
 #include <unistd.h>
 
 #include "dataplane/loadgen/bench_options.h"
-#include "dataplane/loadgen/eal.h"
+#include "dataplane/loadgen/bench_eal.h"
 #include "dataplane/loadgen/report.h"
 #include "dataplane/loadgen/runner.h"
 #include "dataplane/loadgen/transport_dpdk.h"
@@ -122,11 +122,12 @@ static int open_port_transports(struct bench *bench)
 	if (options->echo && !options->server_mac_known)
 		memcpy(dpdk.server_mac, (const uint8_t[]){ 2, 0, 0, 0, 0, 1 },
 		       sizeof(dpdk.server_mac));
-	result = eal_start(options, bench->error, sizeof(bench->error));
+	result = bench_eal_start(options, bench->error, sizeof(bench->error));
 	if (result < 0)
 		return result;
 	bench->eal_started = true;
-	bench->threads = (struct runner_threads){ eal_thread_start, eal_thread_join, NULL };
+	bench->threads =
+		(struct runner_threads){ bench_eal_thread_start, bench_eal_thread_join, NULL };
 	result = transport_dpdk_open(&bench->link, &dpdk, LINK_WAIT_SECONDS, bench->error,
 				     sizeof(bench->error));
 	for (uint32_t i = 0; i < options->worker_count && result == 0; i++) {
@@ -217,7 +218,7 @@ static void fini(struct bench *bench)
 	}
 	transport_dpdk_close(bench->link);
 	if (bench->eal_started)
-		eal_stop();
+		bench_eal_stop();
 	ledger_destroy(bench->settings.ledger);
 	if (bench->stop_fd >= 0)
 		close(bench->stop_fd);

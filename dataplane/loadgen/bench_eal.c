@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* EAL arguments, and threads on lcores. */
-#include "dataplane/loadgen/eal.h"
+#include "dataplane/loadgen/bench_eal.h"
 
 #include <errno.h>
 #include <rte_eal.h>
@@ -19,8 +19,9 @@
 #define ARGS_MAX 96
 #define TEXT_SIZE 1024
 
-/* Memory for packet buffers: a pool per process and the rings of a memif port. */
-#define MEMORY_MB 256
+/* Packet buffers: each queue's rings and caches, and what its worker holds. */
+#define MEMORY_MB 128u
+#define MEMORY_PER_QUEUE_MB 24u
 
 /* An argument vector for rte_eal_init; its strings live as long as it does, for EAL keeps pointers.
  */
@@ -29,6 +30,7 @@ struct eal_args {
 	char *values[ARGS_MAX];
 	char lcores[TEXT_SIZE];
 	char prefix[64];
+	char memory_mb[16];
 };
 
 static void add(struct eal_args *args, const char *value)
@@ -84,7 +86,11 @@ static void write_lcores(const struct bench_options *options, char *text, size_t
 
 static void build_args(struct eal_args *args, const struct bench_options *options)
 {
+	uint32_t queues = RTE_MAX(options->worker_count, options->queues);
+	unsigned memory_mb = MEMORY_MB + queues * MEMORY_PER_QUEUE_MB;
+
 	memset(args, 0, sizeof(*args));
+	snprintf(args->memory_mb, sizeof(args->memory_mb), "%u", memory_mb);
 	write_lcores(options, args->lcores, sizeof(args->lcores));
 	snprintf(args->prefix, sizeof(args->prefix), "godwit-bench-%d", (int)getpid());
 	add(args, "godwit-bench");
@@ -98,18 +104,18 @@ static void build_args(struct eal_args *args, const struct bench_options *option
 	add(args, "error");
 	if (options->port.kind != PORT_PCI)
 		add(args, "--no-pci");
-	if (free_huge_mb() >= MEMORY_MB) {
+	if (free_huge_mb() >= memory_mb) {
 		add(args, "--in-memory");
 	} else {
 		add(args, "--no-huge");
 		add(args, "-m");
-		add(args, RTE_STR(MEMORY_MB));
+		add(args, args->memory_mb);
 	}
 	for (int i = 0; i < options->eal_argc; i++)
 		add(args, options->eal_argv[i]);
 }
 
-int eal_start(const struct bench_options *options, char *error, size_t error_size)
+int bench_eal_start(const struct bench_options *options, char *error, size_t error_size)
 {
 	const struct failure failure = { error, error_size };
 	struct eal_args args;
@@ -121,18 +127,18 @@ int eal_start(const struct bench_options *options, char *error, size_t error_siz
 			   rte_strerror(rte_errno));
 }
 
-void eal_stop(void)
+void bench_eal_stop(void)
 {
 	rte_eal_cleanup();
 }
 
-int eal_thread_start(void *context, uint32_t worker, int (*body)(void *), void *argument)
+int bench_eal_thread_start(void *context, uint32_t worker, int (*body)(void *), void *argument)
 {
 	(void)context;
 	return rte_eal_remote_launch(body, argument, worker + 1);
 }
 
-void eal_thread_join(void *context, uint32_t worker)
+void bench_eal_thread_join(void *context, uint32_t worker)
 {
 	(void)context;
 	rte_eal_wait_lcore(worker + 1);
