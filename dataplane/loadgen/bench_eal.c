@@ -84,13 +84,37 @@ static void write_lcores(const struct bench_options *options, char *text, size_t
 	}
 }
 
+/* Whether the caller's own arguments say where memory comes from. */
+static bool chooses_memory(const struct bench_options *options)
+{
+	for (int i = 0; i < options->eal_argc; i++) {
+		if (strcmp(options->eal_argv[i], "--no-huge") == 0 ||
+		    strcmp(options->eal_argv[i], "--in-memory") == 0 ||
+		    strncmp(options->eal_argv[i], "--huge-dir", 10) == 0)
+			return true;
+	}
+	return false;
+}
+
+/* Huge pages when enough are free, else plain ones, which EAL wants sized. */
+static void add_memory(struct eal_args *args, unsigned memory_mb)
+{
+	if (free_huge_mb() >= memory_mb) {
+		add(args, "--in-memory");
+		return;
+	}
+	snprintf(args->memory_mb, sizeof(args->memory_mb), "%u", memory_mb);
+	add(args, "--no-huge");
+	add(args, "-m");
+	add(args, args->memory_mb);
+}
+
 static void build_args(struct eal_args *args, const struct bench_options *options)
 {
 	uint32_t queues = RTE_MAX(options->worker_count, options->queues);
 	unsigned memory_mb = MEMORY_MB + queues * MEMORY_PER_QUEUE_MB;
 
 	memset(args, 0, sizeof(*args));
-	snprintf(args->memory_mb, sizeof(args->memory_mb), "%u", memory_mb);
 	write_lcores(options, args->lcores, sizeof(args->lcores));
 	snprintf(args->prefix, sizeof(args->prefix), "godwit-bench-%d", (int)getpid());
 	add(args, "godwit-bench");
@@ -104,13 +128,8 @@ static void build_args(struct eal_args *args, const struct bench_options *option
 	add(args, "error");
 	if (options->port.kind != PORT_PCI)
 		add(args, "--no-pci");
-	if (free_huge_mb() >= memory_mb) {
-		add(args, "--in-memory");
-	} else {
-		add(args, "--no-huge");
-		add(args, "-m");
-		add(args, args->memory_mb);
-	}
+	if (!chooses_memory(options))
+		add_memory(args, memory_mb);
 	for (int i = 0; i < options->eal_argc; i++)
 		add(args, options->eal_argv[i]);
 }

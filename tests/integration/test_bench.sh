@@ -96,6 +96,14 @@ test_memif_with_verification() {
 	node_stop a
 }
 
+test_memif_on_plain_pages() {
+	net_create a
+	memif_start a --set storage.huge_pages=off
+	bench a --port "memif:$WORK/memif.sock" --load 20k --workload b --duration 1 --verify -- --no-huge -m 256
+	expect_verified 20000
+	node_stop a
+}
+
 test_memif_with_two_workers_on_both_sides() {
 	net_create a
 	memif_start a --set data.workers=2
