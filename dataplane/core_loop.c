@@ -73,7 +73,7 @@ static void drop_unsent(struct core *core, uint32_t sent)
 
 static void transmit(struct core *core)
 {
-	const struct port *port = core->shared->port;
+	struct port *port = core->shared->port;
 	uint64_t bytes = bytes_of(core->tx, core->tx_count);
 	uint32_t sent =
 		port_transmit(port, (uint16_t)core->index, core->tx, (uint16_t)core->tx_count);
@@ -132,7 +132,7 @@ static void read_clock(struct core *core)
 
 static uint32_t receive(struct core *core)
 {
-	const struct port *port = core->shared->port;
+	struct port *port = core->shared->port;
 	struct rte_mbuf *mbufs[PORT_BURST_MAX];
 	uint32_t count;
 

@@ -42,7 +42,7 @@ struct core_shared {
 	uint64_t boot_id;           /* another one at each start */
 	uint64_t clock_epoch_ns;    /* see core_clock.h */
 	bool idle_adaptive;
-	const struct port *port; /* NULL where a test moves the packets */
+	struct port *port; /* NULL where a test moves the packets */
 	struct mailbox_grid *mailboxes;
 	struct key_secret key_secret;
 	struct core *cores[WORKER_COUNT_MAX];

@@ -15,7 +15,6 @@
 
 #include "dataplane/core_loop.h"
 #include "dataplane/failure.h"
-#include "dataplane/port_detach.h"
 #include "storage/grace_thread.h"
 #include "storage/item_memory.h"
 
@@ -370,10 +369,8 @@ static void give_command(struct dataplane *dp, enum core_command command)
 int dataplane_start(struct dataplane *dp)
 {
 	const struct grace_thread_options options = { .housekeeping = keep_house, .context = dp };
-	int result = port_detach_init();
+	int result = grace_thread_start(&dp->grace_thread, dp->period, &options);
 
-	if (result == 0)
-		result = grace_thread_start(&dp->grace_thread, dp->period, &options);
 	give_command(dp, CORE_RUN);
 	for (uint32_t i = 0; i < dp->options.worker_count && result == 0; i++) {
 		struct worker *worker = &dp->workers[i];

@@ -275,11 +275,19 @@ static int start(struct port_opening *o)
 	return 0;
 }
 
+static int open_guards(struct port_opening *o)
+{
+	if (o->port->kind == PORT_MEMIF &&
+	    !port_guards_open(o->port->guards, RTE_DIM(o->port->guards)))
+		return failure_set(o->failure, -ENOSPC, "too many memif ports in one process");
+	return 0;
+}
+
 static int open_devices(struct port_opening *o)
 {
-	static int (*const steps[])(struct port_opening *) = { create_devices, choose_mtu,
-							       configure,      create_pool,
-							       set_up_queues,  start };
+	static int (*const steps[])(
+		struct port_opening *) = { open_guards, create_devices, choose_mtu, configure,
+					   create_pool, set_up_queues,  start };
 	struct port *port = o->port;
 
 	for (size_t i = 0; i < RTE_DIM(steps); i++) {
@@ -377,6 +385,7 @@ void port_close(struct port *port)
 		if (devices[i])
 			rte_dev_remove(devices[i]);
 	}
+	port_guards_close(port->guards);
 	rte_mempool_free(port->pool);
 	rte_free(port);
 }

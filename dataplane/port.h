@@ -10,6 +10,7 @@
 #include <stdint.h>
 
 #include "dataplane/dataplane.h"
+#include "dataplane/port_guard.h"
 
 /* Packets per receive and transmit call. */
 #define PORT_BURST_MAX 32u
@@ -34,7 +35,7 @@ struct port_place {
 	uint16_t queue;
 };
 
-/* An open port. All fields are constant while it is open.
+/* An open port. All fields but 'guards' are constant while it is open.
  *
  * A port is one DPDK device, but for memif, where each queue is a device (an interface id on the same socket) with a link of
  * its own: the two sides may have different numbers of queues, and the driver must not be asked for a queue of a device
@@ -58,6 +59,9 @@ struct port {
 	uint16_t device_count;
 	uint16_t device_ids[WORKER_COUNT_MAX]; /* of DPDK */
 	char device[DATAPLANE_TEXT_SIZE];
+	struct port_guard guards
+		[2 *
+		 WORKER_COUNT_MAX]; /* by queue: of its receiver and its transmitter; these change */
 };
 
 /* Creates the device (a hot-plug; no EAL argument is needed), its buffers and queues, and starts it.
@@ -81,17 +85,29 @@ bool port_link_is_up(const struct port *port);
 uint64_t port_rx_missed(const struct port *port);
 
 /* Receives up to 'count' frames of one queue. */
-static inline uint16_t port_receive(const struct port *port, uint16_t queue,
-				    struct rte_mbuf **mbufs, uint16_t count)
+static inline uint16_t port_receive(struct port *port, uint16_t queue, struct rte_mbuf **mbufs,
+				    uint16_t count)
 {
-	return rte_eth_rx_burst(port->places[queue].id, port->places[queue].queue, mbufs, count);
+	const struct port_place *place = &port->places[queue];
+	struct port_guard *guard = &port->guards[2u * queue];
+
+	port_guard_enter(guard);
+	count = rte_eth_rx_burst(place->id, place->queue, mbufs, count);
+	port_guard_leave(guard);
+	return count;
 }
 
 /* Transmits frames in order; returns how many the device took. The caller still owns the others. */
-static inline uint16_t port_transmit(const struct port *port, uint16_t queue,
-				     struct rte_mbuf **mbufs, uint16_t count)
+static inline uint16_t port_transmit(struct port *port, uint16_t queue, struct rte_mbuf **mbufs,
+				     uint16_t count)
 {
-	return rte_eth_tx_burst(port->places[queue].id, port->places[queue].queue, mbufs, count);
+	const struct port_place *place = &port->places[queue];
+	struct port_guard *guard = &port->guards[2u * queue + 1];
+
+	port_guard_enter(guard);
+	count = rte_eth_tx_burst(place->id, place->queue, mbufs, count);
+	port_guard_leave(guard);
+	return count;
 }
 
 #endif
