@@ -9,7 +9,7 @@
 #define BAG_OBJECTS 126u
 #define BAGS_AT_START 64u
 #define OPEN_POLLS_MAX 1024u /* a bag with objects is closed after so many polls at the latest */
-#define PREFETCH_DISTANCE 8u
+#define PREFETCH_DISTANCE 16u
 
 struct bag {
 	struct bag *next;

@@ -29,7 +29,7 @@
  */
 #define SHORTAGE_RECLAIM_MAX 64u
 #define SHORTAGE_SLOTS_MAX 64u
-#define SLICE_RECLAIM_MIN 128u
+#define SLICE_RECLAIM_MORE 8u
 #define SLICE_RELOCATED_MAX 8u
 #define SLICE_BLOCKS_MAX 64u
 #define SLICE_EVICTION_FACTOR 4u /* demand decides about eviction: it may take more than others */
@@ -55,6 +55,7 @@ struct shard {
 	uint64_t now_ms;         /* of the last background slice */
 	uint64_t expiring_items; /* with an expiry */
 	uint64_t retired_bytes;  /* of items not yet free */
+	uint32_t retired_lately; /* since the last background slice */
 	uint64_t memory_share;   /* of the node's, in bytes, if all its shards had the same */
 	uint32_t refused_size;   /* bytes of the item that last found no memory */
 	uint64_t expired;
@@ -213,6 +214,7 @@ static void retire_item(struct shard *shard, struct item *item)
 {
 	item->flags |= ITEM_RETIRED;
 	shard->retired_bytes += item_size(item->key_size, item->value_size);
+	shard->retired_lately++;
 	reclaim_retire(shard->reclaim, item, ARGUMENT_ITEM);
 }
 
@@ -561,13 +563,24 @@ static uint32_t compact(struct shard *shard)
 	return moved;
 }
 
+/* Frees about as many objects as were retired since the last slice, and a few more to catch up. A grace period ends for
+ * thousands at once; freed all together they would be out of the caches before writes take them again (a third of a
+ * SET's cycles).
+ */
+static uint32_t free_in_step(struct shard *shard, uint32_t work_max)
+{
+	uint32_t object_max = shard->retired_lately + shard->retired_lately / 4 + SLICE_RECLAIM_MORE;
+
+	shard->retired_lately = 0;
+	return reclaim_poll(shard->reclaim, object_max > work_max ? object_max : work_max);
+}
+
 uint32_t shard_background(struct shard *shard, uint64_t now_ms, uint32_t work_max)
 {
-	uint32_t reclaim_max = work_max > SLICE_RECLAIM_MIN ? work_max : SLICE_RECLAIM_MIN;
 	uint32_t work;
 
 	shard->now_ms = now_ms;
-	work = reclaim_poll(shard->reclaim, reclaim_max);
+	work = free_in_step(shard, work_max);
 	work += grow(shard, work_max);
 	work += sweep_expired(shard, work_max);
 	work += evict_ahead(shard, work_max);
