@@ -41,6 +41,7 @@ enum item_flag {
 	ITEM_ALLOCATED = 1 << 0, /* the pool handed this block out; clear in a free block */
 	ITEM_VISITED = 1 << 1,   /* read since the eviction hand last passed */
 	ITEM_RETIRED = 1 << 2,   /* unpublished; freed after a grace period */
+	ITEM_TOMBSTONE = 1 << 3, /* of an import: the key was removed; expired for whoever looks */
 };
 
 #define ITEM_SIZE_MAX (ITEM_HEADER_SIZE + KEY_SIZE_MAX + VALUE_SIZE_MAX)

@@ -7,39 +7,13 @@
 #include <urcu-qsbr.h>
 
 #include "storage/counter.h"
+#include "storage/partition_export.h"
+#include "storage/partition_layout.h"
 #include "storage/slot_space.h"
 #include "storage/version.h"
 
-/* What is in a slot. Items are 8-byte aligned and their addresses have 48 bits, so the rest of a
- * word tells:
- *
- *      0                              never used
- *      next free slot << 2 | FREE     in the list of free slots, or it was when last used
- *      minute << 48 | item | EXPIRES  an item with an expiry, and about when
- *      item                           an item without
- *
- * 'minute' is the expiry in units of 65.5 seconds, modulo 2^16: the sweep for expired items reads
- * slot after slot, but only few items.
- */
-#define SLOT_FREE ((uintptr_t)1)
-#define SLOT_EXPIRES ((uintptr_t)2)
-#define SLOT_ADDRESS ((((uintptr_t)1 << 48) - 1) & ~(SLOT_FREE | SLOT_EXPIRES))
-#define SLOT_MINUTE_SHIFT 48
-#define MINUTE_MS_BITS 16
-
-static_assert(sizeof(uintptr_t) == 8, "a slot is a 64-bit word");
-
-struct partition {
-	uintptr_t **chunks;  /* by slot >> SLOT_CHUNK_BITS; those below 'slot_count' never change */
-	uint64_t slot_count; /* released after the chunk pointer: a bound for who begins to read */
-	uint32_t free_first; /* SLOT_NONE: no free slot */
-	uint32_t number;
-	uint32_t epoch;
-	uint64_t version_last;
-	uint64_t items;
-	uint64_t item_bytes;
-	struct slot_space *space;
-} __attribute__((aligned(64)));
+#define likely(x) __builtin_expect(!!(x), 1)
+#define unlikely(x) __builtin_expect(!!(x), 0)
 
 struct partition *partition_create(uint32_t number, uint32_t index, struct slot_space *space)
 {
@@ -73,6 +47,8 @@ void partition_stats(const struct partition *partition, struct partition_stats *
 		.item_bytes = counter_read(&partition->item_bytes),
 		.slots = counter_read(&partition->slot_count),
 		.version_last = counter_read(&partition->version_last),
+		.digest = counter_read(&partition->digest),
+		.tombstones = counter_read(&partition->tombstones),
 	};
 }
 
@@ -97,11 +73,6 @@ uint64_t partition_version_next(struct partition *partition)
 	return next;
 }
 
-static uintptr_t *slot_at(const struct partition *partition, uint32_t slot)
-{
-	return &partition->chunks[slot >> SLOT_CHUNK_BITS][slot & (SLOT_CHUNK_SLOTS - 1)];
-}
-
 static uint32_t take_unused_slot(struct partition *partition)
 {
 	uint64_t slot = partition->slot_count;
@@ -123,7 +94,7 @@ uint32_t partition_slot_take(struct partition *partition)
 
 	if (slot == SLOT_NONE)
 		return take_unused_slot(partition);
-	partition->free_first = (uint32_t)(*slot_at(partition, slot) >> 2);
+	partition->free_first = (uint32_t)(*partition_slot_at(partition, slot) >> 2);
 	return slot;
 }
 
@@ -131,13 +102,13 @@ void partition_slot_return(struct partition *partition, uint32_t slot)
 {
 	uintptr_t link = (uintptr_t)partition->free_first << 2 | SLOT_FREE;
 
-	__atomic_store_n(slot_at(partition, slot), link, __ATOMIC_RELAXED);
+	__atomic_store_n(partition_slot_at(partition, slot), link, __ATOMIC_RELAXED);
 	partition->free_first = slot;
 }
 
 void partition_slot_prefetch(const struct partition *partition, uint32_t slot)
 {
-	__builtin_prefetch(slot_at(partition, slot), 1);
+	__builtin_prefetch(partition_slot_at(partition, slot), 1);
 }
 
 static uint64_t payload(const struct item *item)
@@ -156,15 +127,66 @@ static uintptr_t slot_word(const struct item *item)
 	return word;
 }
 
-void partition_slot_publish(struct partition *partition, struct item *item, const struct item *old)
+static bool is_tombstone(const struct item *item)
 {
-	__atomic_store_n(slot_at(partition, item->slot), slot_word(item), __ATOMIC_RELEASE);
-	counter_add(&partition->items, old ? 0 : 1);
-	counter_add(&partition->item_bytes, payload(item) - (old ? payload(old) : 0));
+	return item->flags & ITEM_TOMBSTONE;
 }
 
-/* All slots are free: begin anew, so that walks do not pass what a partition once held. A scan that is
- * under way finds free slots up to its end, or keys inserted after its beginning.
+static void count_in(struct partition *partition, const struct item *item)
+{
+	if (is_tombstone(item)) {
+		counter_add(&partition->tombstones, 1);
+		return;
+	}
+	counter_add(&partition->items, 1);
+	counter_add(&partition->item_bytes, payload(item));
+	counter_add(&partition->digest, version_digest(item->version));
+}
+
+static void count_out(struct partition *partition, const struct item *item)
+{
+	if (unlikely(is_tombstone(item))) {
+		counter_subtract(&partition->tombstones, 1);
+		return;
+	}
+	counter_subtract(&partition->items, 1);
+	counter_subtract(&partition->item_bytes, payload(item));
+	counter_subtract(&partition->digest, version_digest(item->version));
+}
+
+static void count_replaced(struct partition *partition, const struct item *item,
+			   const struct item *old)
+{
+	if (unlikely((item->flags | old->flags) & ITEM_TOMBSTONE)) {
+		count_out(partition, old);
+		count_in(partition, item);
+		return;
+	}
+	counter_add(&partition->item_bytes, payload(item) - payload(old));
+	counter_add(&partition->digest,
+		    version_digest(item->version) - version_digest(old->version));
+}
+
+/* A copy made by compaction is the same write, which was shipped already or will be scanned. */
+static bool is_new_write(const struct item *item, const struct item *old)
+{
+	return !old || old->version != item->version;
+}
+
+void partition_slot_publish(struct partition *partition, struct item *item, const struct item *old)
+{
+	__atomic_store_n(partition_slot_at(partition, item->slot), slot_word(item),
+			 __ATOMIC_RELEASE);
+	if (old)
+		count_replaced(partition, item, old);
+	else
+		count_in(partition, item);
+	if (unlikely(partition->export) && is_new_write(item, old))
+		partition_export_write(partition, item, 0);
+}
+
+/* All slots are free: begin anew, so that walks do not pass what a partition once held. A scan that
+ * is under way finds free slots up to its end, or keys inserted after its beginning.
  */
 static void forget_slots(struct partition *partition)
 {
@@ -172,24 +194,81 @@ static void forget_slots(struct partition *partition)
 	__atomic_store_n(&partition->slot_count, 0, __ATOMIC_RELEASE);
 }
 
-void partition_slot_release(struct partition *partition, const struct item *item)
+void partition_slot_release(struct partition *partition, const struct item *item, uint64_t version)
 {
 	partition_slot_return(partition, item->slot);
-	counter_subtract(&partition->items, 1);
-	counter_subtract(&partition->item_bytes, payload(item));
-	if (partition->items == 0)
+	count_out(partition, item);
+	if (partition->items == 0 && partition->tombstones == 0)
 		forget_slots(partition);
+	if (unlikely(partition->export) && version != 0)
+		partition_export_write(partition, item, version);
+}
+
+/* --- Migration --- */
+
+bool partition_is_frozen(const struct partition *partition)
+{
+	return partition->mode != PARTITION_LIVE;
+}
+
+void partition_freeze(struct partition *partition)
+{
+	assert(partition->mode != PARTITION_STAGING);
+	partition->mode = PARTITION_FROZEN;
+}
+
+void partition_thaw(struct partition *partition)
+{
+	assert(partition->mode != PARTITION_STAGING);
+	partition->mode = PARTITION_LIVE;
+}
+
+void partition_begin_import(struct partition *partition)
+{
+	assert(partition->items == 0 && partition->tombstones == 0 && !partition->export);
+	partition->mode = PARTITION_STAGING;
+	__atomic_store_n(&partition->version_last, 0, __ATOMIC_RELAXED);
+}
+
+bool partition_is_importing(const struct partition *partition)
+{
+	return partition->mode == PARTITION_STAGING;
+}
+
+void partition_note_version(struct partition *partition, uint64_t version)
+{
+	if (version_is_newer(version, partition->version_last))
+		__atomic_store_n(&partition->version_last, version, __ATOMIC_RELAXED);
+}
+
+void partition_finalize_import(struct partition *partition, uint32_t epoch, uint64_t version)
+{
+	assert(partition->mode == PARTITION_STAGING);
+	partition_note_version(partition, version);
+	partition_set_epoch(partition, epoch);
+	partition->mode = PARTITION_LIVE;
+}
+
+void partition_discard_open(const struct partition *partition, struct partition_scan *scan)
+{
+	scan->next = partition->discard_next;
+	scan->end = (uint32_t)partition->slot_count;
+}
+
+bool partition_discard_close(struct partition *partition, const struct partition_scan *scan)
+{
+	bool is_empty = partition->items == 0 && partition->tombstones == 0;
+
+	partition->discard_next = is_empty || partition_scan_is_done(scan) ? 0 : scan->next;
+	if (is_empty)
+		partition->mode = PARTITION_LIVE;
+	return is_empty;
 }
 
 void partition_scan_open(const struct partition *partition, struct partition_scan *scan)
 {
 	scan->next = 0;
 	scan->end = (uint32_t)__atomic_load_n(&partition->slot_count, __ATOMIC_ACQUIRE);
-}
-
-static bool has_item(uintptr_t word)
-{
-	return word != 0 && !(word & SLOT_FREE);
 }
 
 /* Whether the item expires in the minute of 'now_ms' or before: within half a cycle of 50 days. */
@@ -214,10 +293,11 @@ static inline uint32_t collect(const struct partition *partition, struct partiti
 	uint32_t count = 0;
 
 	while (slot < end && count < item_max) {
-		uintptr_t word = __atomic_load_n(slot_at(partition, slot++), __ATOMIC_CONSUME);
+		uintptr_t word =
+			__atomic_load_n(partition_slot_at(partition, slot++), __ATOMIC_CONSUME);
 
-		if (has_item(word) && (now_ms == 0 || may_be_expired(word, now_ms)))
-			items[count++] = (const struct item *)(word & SLOT_ADDRESS);
+		if (slot_has_item(word) && (now_ms == 0 || may_be_expired(word, now_ms)))
+			items[count++] = slot_item(word);
 	}
 	scan->next = slot;
 	return count;

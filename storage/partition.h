@@ -22,9 +22,19 @@ struct partition_stats {
 	uint64_t item_bytes;   /* keys and values */
 	uint64_t slots;        /* used since the partition was empty: the bound of a scan */
 	uint64_t version_last; /* of the newest write */
+	uint64_t digest;       /* sum of version_digest() over the items: equal for equal copies */
+	uint64_t tombstones;   /* left by an import, in none of the above; swept within seconds */
+};
+
+/* What may happen to the items: expiry and eviction remove them from a LIVE partition only. */
+enum partition_mode {
+	PARTITION_LIVE,
+	PARTITION_FROZEN,  /* handed over, or about to be: it must not change behind a snapshot */
+	PARTITION_STAGING, /* an import: written by shard_apply() alone, asked by nobody */
 };
 
 uint32_t partition_number(const struct partition *partition);
+/* The owner gets numbers of one moment between two writes; others each number by itself. */
 void partition_stats(const struct partition *partition, struct partition_stats *stats);
 
 /* The epoch that the versions of new writes carry. (owner) sets it; it only grows. */
@@ -60,6 +70,24 @@ static inline bool partition_scan_is_done(const struct partition_scan *scan)
 	return scan->next >= scan->end;
 }
 
+/* --- Migration: modes. All (owner); see partition_export.h for the way out. --- */
+
+bool partition_is_frozen(const struct partition *partition); /* or staging */
+
+/* From LIVE to FROZEN and back; the partition is not importing. */
+void partition_freeze(struct partition *partition);
+void partition_thaw(struct partition *partition);
+
+/* From LIVE to STAGING. The partition is empty; what it once held is forgotten. */
+void partition_begin_import(struct partition *partition);
+bool partition_is_importing(const struct partition *partition);
+
+/* From STAGING to LIVE: what was applied is the partition from now on, as a whole. New writes are
+ * of 'epoch', and come after 'version', the highest ever given by the source, and every version
+ * applied. Tombstones are left to the sweep of expired items, which they look like.
+ */
+void partition_finalize_import(struct partition *partition, uint32_t epoch, uint64_t version);
+
 /* --- For the shard: how a write changes a partition. All (owner). --- */
 
 struct slot_space;
@@ -87,11 +115,22 @@ void partition_slot_prefetch(const struct partition *partition, uint32_t slot);
  */
 void partition_slot_publish(struct partition *partition, struct item *item, const struct item *old);
 
-/* Takes the slot's item away from readers and makes the slot free. */
-void partition_slot_release(struct partition *partition, const struct item *item);
+/* Takes the slot's item away from readers and makes the slot free. 'version' is the removal's; 0
+ * when the item is dropped without a removal, because the partition is another node's.
+ */
+void partition_slot_release(struct partition *partition, const struct item *item, uint64_t version);
 
 /* Makes a slot free that was taken and never published. */
 void partition_slot_return(struct partition *partition, uint32_t slot);
+
+/* The partition has a write of 'version', made elsewhere. */
+void partition_note_version(struct partition *partition, uint64_t version);
+
+/* The walk of a discard goes on where the last slice ended. partition_discard_close() tells whether
+ * the partition is empty, and then makes it LIVE.
+ */
+void partition_discard_open(const struct partition *partition, struct partition_scan *scan);
+bool partition_discard_close(struct partition *partition, const struct partition_scan *scan);
 
 /* Like partition_scan_next(), but leaves out items that are certain not to be expired at 'now_ms',
  * which is not 0; the caller looks at the others. Those it returns too early are within a minute of

@@ -13,6 +13,7 @@
 #include "storage/index.h"
 #include "storage/item_memory.h"
 #include "storage/slot_space.h"
+#include "storage/version.h"
 
 /* Entries of the first table when nobody says: one per so many bytes of the worker's share of
  * memory, so that a node that is loaded at full speed does not begin by growing in haste.
@@ -97,8 +98,9 @@ static int create_partitions(struct shard *shard, uint32_t worker_index, uint32_
 	}
 	shard->expiry.walk.partitions = shard->partitions;
 	shard->expiry.walk.partition_count = shard->owned_count;
-	shard->clock.walk = shard->expiry.walk;
 	shard->growth = shard->expiry.walk;
+	shard->expiry.walk.skips_frozen = true;
+	shard->clock.walk = shard->expiry.walk;
 	return 0;
 }
 
@@ -218,28 +220,41 @@ static void retire_item(struct shard *shard, struct item *item)
 	reclaim_retire(shard->reclaim, item, ARGUMENT_ITEM);
 }
 
-/* Returns the version of the removal. */
-static uint64_t remove_item(struct shard *shard, struct item *item, struct key_digest digest)
-{
-	struct partition *partition = shard->by_number[item->partition];
-
-	index_remove(shard->index, digest, item);
-	partition_slot_release(partition, item);
-	if (item_expires_at_ms(item))
-		shard->expiring_items--;
-	retire_item(shard, item);
-	return partition_version_next(partition);
-}
-
 static struct key_digest digest_of(const struct shard *shard, const struct item *item)
 {
 	return key_digest(shard->secret, item_key(item), item->key_size);
 }
 
-static void remove_all(struct shard *shard, struct item **items, uint32_t count)
+/* 'version' is the removal's, or 0: see partition_slot_release(). */
+static void unpublish_item(struct shard *shard, struct item *item, struct key_digest digest,
+			   uint64_t version)
 {
-	for (uint32_t i = 0; i < count; i++)
+	index_remove(shard->index, digest, item);
+	partition_slot_release(shard->by_number[item->partition], item, version);
+	if (item_expires_at_ms(item))
+		shard->expiring_items--;
+	retire_item(shard, item);
+}
+
+/* Returns the version of the removal. */
+static uint64_t remove_item(struct shard *shard, struct item *item, struct key_digest digest)
+{
+	uint64_t version = partition_version_next(shard->by_number[item->partition]);
+
+	unpublish_item(shard, item, digest, version);
+	return version;
+}
+
+/* Returns how many were more than tombstones. */
+static uint32_t remove_all(struct shard *shard, struct item **items, uint32_t count)
+{
+	uint32_t removed = 0;
+
+	for (uint32_t i = 0; i < count; i++) {
+		removed += !(items[i]->flags & ITEM_TOMBSTONE);
 		remove_item(shard, items[i], digest_of(shard, items[i]));
+	}
+	return removed;
 }
 
 /* --- Growth of the index --- */
@@ -362,8 +377,7 @@ static uint32_t evict(struct shard *shard, uint32_t slot_max)
 	uint32_t count;
 	uint32_t passed = eviction_sweep(&shard->clock, shard->now_ms, slot_max, items, &count);
 
-	remove_all(shard, items, count);
-	counter_add(&shard->evicted, count);
+	counter_add(&shard->evicted, remove_all(shard, items, count));
 	return passed;
 }
 
@@ -496,6 +510,109 @@ enum status shard_remove(struct shard *shard, struct shard_batch *batch, uint32_
 	return item ? STATUS_OK : STATUS_NOT_FOUND;
 }
 
+/* --- Migration --- */
+
+/* When a tombstone expired: long ago for every core's clock, and not so long that the sweep, which
+ * knows minutes modulo 2^16, takes it for one that is yet to expire.
+ */
+#define TOMBSTONE_AGE_MS (UINT64_C(3600) * 1000)
+
+static uint64_t tombstone_expiry(const struct shard *shard)
+{
+	return shard->now_ms > TOMBSTONE_AGE_MS ? shard->now_ms - TOMBSTONE_AGE_MS : 1;
+}
+
+/* An item for the record. It counts as read: a copy knows nothing of what its readers did. */
+static struct item *create_applied(struct shard *shard, const struct key_ref *key,
+				   const struct record *record)
+{
+	struct item *item = shard_item_create(shard, key, record->value_size);
+
+	if (!item)
+		return NULL;
+	if (record->value_size > 0)
+		memcpy(item_value_unpublished(item), record->value, record->value_size);
+	item->version = record->version;
+	item->flags |= ITEM_VISITED;
+	if (record->is_tombstone)
+		item->flags |= ITEM_TOMBSTONE;
+	item_set_expires_at_ms(item, record->is_tombstone ? tombstone_expiry(shard)
+							  : record->expires_at_ms);
+	return item;
+}
+
+static enum status apply_one(struct shard *shard, struct shard_batch *batch, uint32_t i,
+			     const struct record *record)
+{
+	struct partition *partition = shard->by_number[batch->keys[i].partition];
+	struct item *old = current_item(shard, batch, i);
+	enum status status = STATUS_OK;
+	struct item *item;
+
+	if (old && !version_is_newer(record->version, old->version))
+		return STATUS_OK;
+	item = create_applied(shard, &batch->keys[i], record);
+	if (!item)
+		return shard_refusal(shard);
+	if (old)
+		replace_item(shard, partition, batch->keys[i].digest, item, old);
+	else
+		status = insert_item(shard, partition, &batch->keys[i], item);
+	if (status != STATUS_OK) {
+		shard_item_discard(shard, item);
+		return status;
+	}
+	partition_note_version(partition, record->version);
+	set_key_in_batch(batch, i, item);
+	return STATUS_OK;
+}
+
+uint32_t shard_apply(struct shard *shard, struct partition *partition, const struct record *records,
+		     uint32_t count, enum status *status)
+{
+	struct shard_batch batch = { .count = count };
+	uint32_t applied = 0;
+
+	assert(count <= SHARD_BATCH_MAX && partition_is_importing(partition));
+	for (uint32_t i = 0; i < count; i++)
+		batch.keys[i] = (struct key_ref){
+			.digest = key_digest(shard->secret, records[i].key, records[i].key_size),
+			.bytes = records[i].key,
+			.size = records[i].key_size,
+			.partition = (uint16_t)partition_number(partition),
+		};
+	shard_lookup(shard, &batch);
+	*status = STATUS_OK;
+	while (applied < count && *status == STATUS_OK) {
+		*status = apply_one(shard, &batch, applied, &records[applied]);
+		applied += *status == STATUS_OK;
+	}
+	return applied;
+}
+
+bool shard_discard_slice(struct shard *shard, struct partition *partition, uint32_t slot_max)
+{
+	const struct item *items[SHARD_BATCH_MAX];
+	struct partition_scan scan;
+
+	partition_discard_open(partition, &scan);
+	for (uint32_t start = scan.next;
+	     scan.next - start < slot_max && !partition_scan_is_done(&scan);) {
+		uint32_t left = slot_max - (scan.next - start);
+		uint32_t count =
+			partition_scan_next(partition, &scan, left, items, SHARD_BATCH_MAX);
+
+		for (uint32_t i = 0; i < count; i++)
+			__builtin_prefetch(items[i], 1);
+		for (uint32_t i = 0; i < count; i++) {
+			struct item *item = (struct item *)items[i]; /* the owner may write it */
+
+			unpublish_item(shard, item, digest_of(shard, item), 0);
+		}
+	}
+	return partition_discard_close(partition, &scan);
+}
+
 /* --- Background --- */
 
 static uint32_t sweep_expired(struct shard *shard, uint32_t work_max)
@@ -508,8 +625,7 @@ static uint32_t sweep_expired(struct shard *shard, uint32_t work_max)
 		return 0;
 	passed = expiry_sweep(&shard->expiry, shard->now_ms, slot_count(shard), work_max, items,
 			      &count);
-	remove_all(shard, items, count);
-	counter_add(&shard->expired, count);
+	counter_add(&shard->expired, remove_all(shard, items, count));
 	return passed;
 }
 
@@ -601,7 +717,6 @@ void shard_stats(const struct shard *shard, struct shard_stats *stats)
 
 	index_stats(shard->index, &index);
 	*stats = (struct shard_stats){
-		.items = index.entries,
 		.index_capacity = index.capacity,
 		.index_grown = index.grown,
 		.index_moved = index.moved,
@@ -616,6 +731,7 @@ void shard_stats(const struct shard *shard, struct shard_stats *stats)
 		struct partition_stats partition;
 
 		partition_stats(shard->partitions[i], &partition);
+		stats->items += partition.items;
 		stats->item_bytes += partition.item_bytes;
 	}
 	item_pool_stats(shard->pool, &stats->pool);

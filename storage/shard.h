@@ -13,6 +13,7 @@
 #include "storage/limits.h"
 #include "storage/partition.h"
 #include "storage/reclaim.h"
+#include "storage/record.h"
 #include "storage/status.h"
 
 /* Thread safety: one thread, the owner core, calls the functions marked (owner). Any registered RCU
@@ -39,7 +40,7 @@ struct shard_options {
 };
 
 struct shard_stats {
-	uint64_t items;
+	uint64_t items;            /* without the tombstones of imports */
 	uint64_t item_bytes;       /* keys and values */
 	uint64_t index_capacity;   /* entries of the table inserts go to */
 	uint64_t index_grown;      /* growths completed */
@@ -121,6 +122,23 @@ static inline void shard_mark_visited(struct item *item)
 	if (!(item->flags & ITEM_VISITED))
 		item->flags |= ITEM_VISITED;
 }
+
+/* --- Migration: what the target does with the records it gets --- */
+
+/* Applies 'count' records, at most SHARD_BATCH_MAX, to an importing partition, in order (owner):
+ * the newer version of a key wins, a tombstone is kept as an item that looks expired. Returns how
+ * many were applied; when fewer than 'count', '*status' tells why: STATUS_RETRY (memory, or a
+ * larger index, is on its way: call again with the rest in a later turn) or STATUS_NO_SPACE.
+ */
+uint32_t shard_apply(struct shard *shard, struct partition *partition, const struct record *records,
+		     uint32_t count, enum status *status);
+
+/* Drops the items of a partition that is staged, or was handed over, passing at most 'slot_max'
+ * slots (owner). Removes nothing in the sense of a write: nothing is versioned or shipped. True
+ * when the partition is empty; it is then like a new one, but for its epoch. No request may reach
+ * it.
+ */
+bool shard_discard_slice(struct shard *shard, struct partition *partition, uint32_t slot_max);
 
 /* One bounded slice of background work: growth, expiry, freeing, compaction (owner; once per loop
  * turn). 'work_max' bounds the slots and entries touched. Returns how many were.

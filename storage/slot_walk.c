@@ -30,6 +30,10 @@ uint32_t slot_walk_step(struct slot_walk *walk, uint32_t slot_max, uint64_t expi
 		if (partition_scan_is_done(&walk->scan))
 			return 1;
 	}
+	if (walk->skips_frozen && partition_is_frozen(walked(walk))) {
+		walk->scan.next = walk->scan.end;
+		return 1;
+	}
 	start = walk->scan.next;
 	if (expired_at_ms != 0)
 		*item_count = partition_scan_next_expired(walked(walk), &walk->scan, expired_at_ms,

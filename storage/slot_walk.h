@@ -20,10 +20,12 @@ struct slot_walk {
 	uint32_t partition_count;
 	uint32_t partition_next; /* index of the partition after the one being walked */
 	struct partition_scan scan;
+	bool skips_frozen; /* passes partitions whose items must stay */
 };
 
 /* One step: goes on until SLOT_WALK_ITEMS items are found, 'slot_max' slots passed or the partition
- * ends. Returns the slots passed, at least 1 when 'slot_max' is: an empty partition counts as one.
+ * ends. Returns the slots passed, at least 1 when 'slot_max' is: an empty
+ * partition, or one that is skipped, counts as one.
  * 'expired_at_ms' is 0 for all items, else leaves out those certain not to be expired then. The
  * items were prefetched.
  */

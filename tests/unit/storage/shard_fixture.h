@@ -26,6 +26,7 @@ struct fixture {
 };
 
 struct fixture_options {
+	const char *name; /* NULL = "unit"; two fixtures at once need two names */
 	size_t memory_bytes;
 	uint32_t capacity;
 	uint32_t partition_count;
@@ -36,7 +37,7 @@ static inline void fixture_open(struct fixture *fixture, const struct fixture_op
 {
 	struct item_memory_options memory_options = { .limit_bytes = options->memory_bytes };
 	struct shard_options shard_options = {
-		.name = "unit",
+		.name = options->name ? options->name : "unit",
 		.worker_count = 1,
 		.partition_count = options->partition_count,
 		.capacity_initial = options->capacity,

@@ -105,7 +105,7 @@ static void released_slots_are_used_again(void)
 	for (uint32_t i = 0; i < 100; i++)
 		publish(fixture->first, &fixture->items[i]);
 	for (uint32_t i = 0; i < 100; i += 2)
-		partition_slot_release(fixture->first, &fixture->items[i]);
+		partition_slot_release(fixture->first, &fixture->items[i], 1);
 	CU_ASSERT_EQUAL(scan_count(fixture->first, 7, 5), 50);
 	for (uint32_t i = 0; i < 100; i += 2)
 		CU_ASSERT(publish(fixture->first, &fixture->items[i]) < 100);
@@ -128,7 +128,7 @@ static void an_emptied_partition_begins_anew(void)
 		publish(fixture->first, &fixture->items[i]);
 	partition_scan_open(fixture->first, &scan);
 	for (uint32_t i = 0; i < 2000; i++)
-		partition_slot_release(fixture->first, &fixture->items[i]);
+		partition_slot_release(fixture->first, &fixture->items[i], 1);
 	partition_stats(fixture->first, &stats);
 	CU_ASSERT_EQUAL(stats.slots, 0);
 	CU_ASSERT_EQUAL(publish(fixture->first, &fixture->items[0]), 0);
@@ -157,7 +157,7 @@ static void the_space_ends_cleanly(void)
 	CU_ASSERT_EQUAL(partition_slot_take(fixture->second), SLOT_NONE);
 	CU_ASSERT_EQUAL(partition_slot_take(fixture->first), SLOT_NONE);
 	CU_ASSERT_EQUAL(scan_count(fixture->first, 64, 64), SLOT_MAX);
-	partition_slot_release(fixture->first, &fixture->items[17]);
+	partition_slot_release(fixture->first, &fixture->items[17], 1);
 	CU_ASSERT_EQUAL(partition_slot_take(fixture->first), 17);
 	close_fixture(fixture);
 }
@@ -211,7 +211,7 @@ static void bytes_follow_replacement_and_release(void)
 	partition_stats(fixture->first, &stats);
 	CU_ASSERT_EQUAL(stats.item_bytes, 310);
 	CU_ASSERT_EQUAL(stats.items, 1);
-	partition_slot_release(fixture->first, large);
+	partition_slot_release(fixture->first, large, 1);
 	partition_stats(fixture->first, &stats);
 	CU_ASSERT_EQUAL(stats.item_bytes, 0);
 	CU_ASSERT_EQUAL(stats.items, 0);
