@@ -217,5 +217,31 @@ def mixed_owners():
         equal(f"values at {port}", [r.value for r in replies], [b"of " + key for key in keys])
 
 
+def count_until_silence(ready):
+    """Increments with 32 in flight until the node answers no more: what was acknowledged was executed once each, and at most
+    what was in flight is in doubt. Makes the file 'ready' when it has begun."""
+    client = Client(NODE, timeout=1.5).open()
+    values, in_flight = [], 0
+    increment = operation("INCREMENT", b"count", struct.pack(">qq", 1, 1))
+    while True:
+        try:
+            while in_flight < 32:
+                client.send(client.request(increment))
+                in_flight += 1
+            answer = client.receive()
+        except OSError:  # silence, or the interface is gone
+            break
+        replies = wire.parse_replies(answer)
+        equal("status", [r.status for r in replies], ["OK"])
+        values.append(replies[0].number())
+        in_flight -= 1
+        if len(values) == 1000:
+            with open(ready, "w", encoding="ascii"):
+                pass
+    equal("numbers given twice", len(values) - len(set(values)), 0)
+    assert max(values) <= len(values) + 32, (max(values), len(values))
+    print(f"{len(values)} acknowledged, the last was {max(values)}")
+
+
 if __name__ == "__main__":
     globals()[sys.argv[1]](*sys.argv[2:])

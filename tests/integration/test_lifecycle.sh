@@ -29,6 +29,39 @@ test_sigterm_and_sigint_end_with_0_within_5_seconds() {
 	done
 }
 
+test_a_node_under_load_drains_and_loses_no_answer() {
+	local start client code=0
+	net_create a
+	node_start a --set data.workers=2
+	ip netns exec "$(net_name a)" python3 "$TOP/tests/integration/protocol.py" count_until_silence \
+		"$WORK/ready" >"$WORK/output" 2>&1 &
+	client=$!
+	echo $client >>"$WORK/pids"
+	wait_until 30 [ -e "$WORK/ready" ]
+	start=$SECONDS
+	node_stop a
+	expect_at_most "seconds" $((SECONDS - start)) 6
+	wait $client || code=$?
+	sed -i "/^$client\$/d" "$WORK/pids"
+	expect_equal "exit code of the client" $code 0
+}
+
+test_a_killed_node_on_an_interface_starts_again() {
+	local i
+	net_create n
+	net_create a
+	link_create n eth0 a eth0
+	in_net a ip address add "$HOST_ADDRESS/24" dev eth0
+	for i in 1 2 3; do
+		node_start n --set data.port.kind=af_packet --set data.port.device=eth0
+		in_net a ping -c 1 -W 2 "$NODE_ADDRESS" >/dev/null || fail "no answer to ping, start $i"
+		node_kill n
+	done
+	node_start n --set data.port.kind=af_packet --set data.port.device=eth0
+	node_stop n
+	in_net n ip link show eth0 >/dev/null || fail "the interface is gone"
+}
+
 test_a_killed_node_starts_again_without_cleaning() {
 	net_create a
 	local i
