@@ -131,6 +131,8 @@ static void lay_out_queues(struct port_opening *o)
 	if (!o->device.is_per_queue) {
 		port->queues = min_u16(o->needs->queues,
 				       min_u16(o->info.max_rx_queues, o->info.max_tx_queues));
+		if (o->device.queues_max)
+			port->queues = min_u16(port->queues, o->device.queues_max);
 		o->queues_per_device = port->queues;
 	}
 	for (uint16_t q = 0; q < port->queues; q++)

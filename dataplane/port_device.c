@@ -4,6 +4,7 @@
 
 #include <errno.h>
 #include <limits.h>
+#include <rte_eal.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
@@ -43,6 +44,11 @@ static void set_name(const struct describe *d, const char *driver)
 	snprintf(d->device->name, sizeof(d->device->name), "%s_%s", driver, d->needs->name);
 }
 
+/* DPDK 22.11 copies the descriptors of a tap's queues, both ways, into a message with room for 8, and
+ * does not count them.
+ */
+#define TAP_QUEUES_MAX (RTE_MP_MAX_FD_NUM / 2)
+
 static int describe_tap(const struct describe *d)
 {
 	const char *name = d->options->device;
@@ -66,6 +72,7 @@ static int describe_tap(const struct describe *d)
 			d->failure, result,
 			"cannot create a tap interface (%s): run as root or with CAP_NET_ADMIN",
 			strerror(-result));
+	d->device->queues_max = TAP_QUEUES_MAX;
 	set_name(d, "net_tap");
 	set_args(d, "iface=%s", name);
 	return 0;

@@ -18,6 +18,7 @@ struct port_device {
 	bool rx_partial_checksums; /* see struct port */
 	bool has_mac; /* false: its address is the kernel's own or random; ours is made from the IPv4 address */
 	uint16_t mtu; /* of the kernel's interface; 0 = unknown */
+	uint16_t queues_max; /* that its driver can stand; 0 = as many as it says */
 };
 
 /* Fills 'device'; 0, or -errno with one line in 'failure' when the device cannot be there: no such interface, no privilege, a

@@ -50,7 +50,7 @@ test_sessions_end_with_their_node() {
 }
 
 test_every_worker_answers_for_every_key() {
-	case_of workers 3 -- --set data.workers=3
+	case_of workers 6 -- --set data.workers=6
 }
 
 test_a_datagram_of_two_workers_is_told_apart() {
