@@ -31,6 +31,7 @@
 #define SHORTAGE_RECLAIM_MAX 64u
 #define SHORTAGE_SLOTS_MAX 64u
 #define SLICE_RECLAIM_MORE 8u
+#define SLICE_RECLAIM_SHORT 128u
 #define SLICE_RELOCATED_MAX 8u
 #define SLICE_BLOCKS_MAX 64u
 #define SLICE_EVICTION_FACTOR 4u /* demand decides about eviction: it may take more than others */
@@ -629,6 +630,11 @@ static uint32_t sweep_expired(struct shard *shard, uint32_t work_max)
 	return passed;
 }
 
+static bool memory_runs_out(const struct shard *shard)
+{
+	return item_memory_slabs_free(shard->memory) <= item_memory_slab_count(shard->memory) / 8;
+}
+
 /* Evicts ahead of demand, when the node has few slabs to spare. */
 static uint32_t evict_ahead(struct shard *shard, uint32_t work_max)
 {
@@ -636,8 +642,7 @@ static uint32_t evict_ahead(struct shard *shard, uint32_t work_max)
 	uint64_t retired_enough;
 	uint32_t work = 0;
 
-	if (shard->policy != EVICTION_ON ||
-	    item_memory_slabs_free(shard->memory) > item_memory_slab_count(shard->memory) / 8)
+	if (shard->policy != EVICTION_ON || !memory_runs_out(shard))
 		return 0;
 	memory_state(shard, &memory);
 	retired_enough =
@@ -681,13 +686,15 @@ static uint32_t compact(struct shard *shard)
 
 /* Frees about as many objects as were retired since the last slice, and a few more to catch up. A grace period ends for
  * thousands at once; freed all together they would be out of the caches before writes take them again (a third of a
- * SET's cycles).
+ * SET's cycles). When the node's memory runs out, having it back soon counts more.
  */
 static uint32_t free_in_step(struct shard *shard, uint32_t work_max)
 {
 	uint32_t object_max = shard->retired_lately + shard->retired_lately / 4 + SLICE_RECLAIM_MORE;
 
 	shard->retired_lately = 0;
+	if (memory_runs_out(shard) && object_max < SLICE_RECLAIM_SHORT)
+		object_max = SLICE_RECLAIM_SHORT;
 	return reclaim_poll(shard->reclaim, object_max > work_max ? object_max : work_max);
 }
 
