@@ -18,6 +18,7 @@ struct control_loop {
 	struct event_base *base;
 	struct event *signals[2];
 	int signal; /* that ended the loop, 0 = none yet */
+	bool is_ended;
 	uint32_t timer_count;
 	struct timer timers[CONTROL_LOOP_TIMER_MAX];
 };
@@ -105,9 +106,15 @@ int control_loop_every(struct control_loop *loop, uint32_t interval_ms, void (*r
 
 int control_loop_run(struct control_loop *loop)
 {
-	while (loop->signal == 0)
+	while (loop->signal == 0 && !loop->is_ended)
 		event_base_dispatch(loop->base);
 	return loop->signal;
+}
+
+void control_loop_end(struct control_loop *loop)
+{
+	loop->is_ended = true;
+	event_base_loopbreak(loop->base);
 }
 
 static void exit_at_once(int signal)

@@ -24,8 +24,11 @@ struct event_base *control_loop_base(struct control_loop *loop);
 int control_loop_every(struct control_loop *loop, uint32_t interval_ms, void (*run)(void *context),
 		       void *context);
 
-/* Runs until a signal; returns its number. */
+/* Runs until a signal, and returns its number, or until control_loop_end(), and returns 0. */
 int control_loop_run(struct control_loop *loop);
+
+/* Ends the loop as a signal would, now or once it runs. */
+void control_loop_end(struct control_loop *loop);
 
 /* Bounds the end of the process: from here on a further SIGTERM or SIGINT exits at once with 128
  * plus its number, and after 'seconds' the process exits with 1.

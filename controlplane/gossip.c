@@ -722,12 +722,15 @@ static void on_join(struct gossip *gossip, uint64_t now_ms, const struct gossip_
 	uint32_t count = event->seed_count < GOSSIP_SEED_COUNT_MAX ? event->seed_count
 								   : GOSSIP_SEED_COUNT_MAX;
 
-	if (count == 0 || gossip->is_joined)
+	if (gossip->is_joined)
+		return;
+	gossip->is_joining = count > 0;
+	gossip->join_at_ms = NEVER;
+	if (count == 0)
 		return;
 	memcpy(gossip->seeds, event->seeds, count * sizeof(gossip->seeds[0]));
 	gossip->seed_count = count;
 	gossip->seed_next = 0;
-	gossip->is_joining = true;
 	gossip->join_delay_ms = GOSSIP_JOIN_RETRY_MS;
 	try_join(gossip, now_ms);
 }

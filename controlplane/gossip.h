@@ -39,7 +39,7 @@ enum gossip_event_kind {
 	 * random, so that two clusters founded apart never merge (0: no such check)
 	 */
 	GOSSIP_BOOTSTRAP,
-	GOSSIP_JOIN,        /* seeds, seed_count: addresses of members; goes on until one answers */
+	GOSSIP_JOIN, /* seeds, seed_count: addresses of members; goes on until one answers, or none is given */
 	GOSSIP_UPDATE_SELF, /* node: what this node wants to say from now on */
 	GOSSIP_REMOVE,      /* id: the operator removes that member, which is dead or has left */
 	GOSSIP_STALLED,     /* is_stalled: whether a worker core of this node stands still */

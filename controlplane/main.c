@@ -8,6 +8,9 @@
 
 #include "controlplane/admin_http.h"
 #include "controlplane/admin_routes.h"
+#include "controlplane/cluster.h"
+#include "controlplane/cluster_counters.h"
+#include "controlplane/cluster_routes.h"
 #include "controlplane/command_line.h"
 #include "controlplane/control_loop.h"
 #include "controlplane/dataplane_options.h"
@@ -21,6 +24,8 @@
 
 #define ERROR_SIZE 512u
 #define SAMPLE_INTERVAL_MS 1000u
+/* The cluster is told of the load with every so manieth sample. */
+#define LOAD_SAMPLES 5u
 
 /* A node stops within DRAIN_MS_MAX for requests in flight and what freeing takes, or is ended. */
 #define DRAIN_MS_MAX 3000u
@@ -30,6 +35,7 @@ enum exit_code {
 	EXIT_STOPPED = 0,
 	EXIT_CANNOT_START = 1,
 	EXIT_USAGE = 2,
+	EXIT_EXCLUDED = 3, /* the cluster does not want this node any more */
 };
 
 /* All parts of one node. */
@@ -43,8 +49,12 @@ struct daemon {
 	struct eal_log eal_log;
 	struct control_loop *loop;
 	struct dataplane *dataplane;
+	struct cluster *cluster;
 	struct node_watch *watch;
+	struct node_report report; /* of the last look at the load */
+	uint32_t samples;
 	struct admin_http *admin;
+	enum exit_code exit_code; /* when the cluster ended the loop */
 };
 
 static int start_loop(struct daemon *daemon, char *error)
@@ -99,6 +109,48 @@ static void stop_dataplane(struct daemon *daemon)
 	dataplane_destroy(daemon->dataplane);
 }
 
+static void set_routes(void *context, struct route_table *table)
+{
+	const struct daemon *daemon = context;
+
+	dataplane_set_routes(daemon->dataplane, table);
+}
+
+static void end_by_cluster(void *context, enum cluster_end why)
+{
+	static const enum exit_code codes[] = {
+		[CLUSTER_END_LEFT] = EXIT_STOPPED,
+		[CLUSTER_END_CANNOT_JOIN] = EXIT_CANNOT_START,
+		[CLUSTER_END_EXCLUDED] = EXIT_EXCLUDED,
+	};
+	struct daemon *daemon = context;
+
+	daemon->exit_code = codes[why];
+	control_loop_end(daemon->loop);
+}
+
+/* Before the workers run: a member of a cluster owns nothing until it has joined. */
+static int start_cluster(struct daemon *daemon, char *error)
+{
+	struct cluster_config config;
+	const struct cluster_options options = { .config = &config,
+						 .base = control_loop_base(daemon->loop),
+						 .world = &daemon->world,
+						 .log = &daemon->log,
+						 .set_routes = set_routes,
+						 .end = end_by_cluster,
+						 .context = daemon };
+	int result =
+		cluster_config_make(&config, &daemon->options, &daemon->world, error, ERROR_SIZE);
+
+	return result == 0 ? cluster_create(&daemon->cluster, &options, error, ERROR_SIZE) : result;
+}
+
+static void stop_cluster(struct daemon *daemon)
+{
+	cluster_destroy(daemon->cluster);
+}
+
 static int start_workers(struct daemon *daemon, char *error)
 {
 	int result = dataplane_start(daemon->dataplane);
@@ -113,25 +165,56 @@ static void stop_workers(struct daemon *daemon)
 	dataplane_stop(daemon->dataplane);
 }
 
+static void tell_load(struct daemon *daemon)
+{
+	struct node_report *report = &daemon->report;
+	struct report_totals totals;
+
+	node_watch_report(daemon->watch, report);
+	node_report_totals(report, &totals);
+	cluster_set_load(daemon->cluster,
+			 &(struct node_load){
+				 .items = totals.items,
+				 .item_bytes = totals.item_bytes,
+				 .operations_per_s = (uint64_t)report->operations_per_s,
+			 });
+}
+
 static void sample(void *context)
 {
-	node_watch_sample(context);
+	struct daemon *daemon = context;
+
+	node_watch_sample(daemon->watch);
+	cluster_set_stalled(daemon->cluster, node_watch_is_stalled(daemon->watch));
+	if (daemon->samples++ % LOAD_SAMPLES == 0)
+		tell_load(daemon);
+}
+
+static uint64_t dataplane_counter(const void *context, uint32_t counter)
+{
+	return dataplane_counter_sum(context, counter);
 }
 
 static int start_watch(struct daemon *daemon, char *error)
 {
 	const struct node_facts facts = { &daemon->options, &daemon->world, &daemon->log,
 					  daemon->plan.idle, daemon->plan.huge_pages };
-	const struct node_source source = { dataplane_worker_status, dataplane_port_status,
-					    dataplane_counter_count, dataplane_counter_name,
-					    dataplane_counter_help,  dataplane_counter_sum,
-					    daemon->dataplane,       daemon->options.data_workers };
+	const struct node_source source = {
+		dataplane_worker_status,
+		dataplane_port_status,
+		daemon->dataplane,
+		daemon->options.data_workers,
+		{ { dataplane_counter_count, dataplane_counter_name, dataplane_counter_help,
+		    dataplane_counter, daemon->dataplane },
+		  { cluster_counter_count, cluster_counter_name, cluster_counter_help,
+		    cluster_counter, daemon->cluster } },
+	};
 
 	snprintf(error, ERROR_SIZE, "out of memory");
 	daemon->watch = node_watch_create(&facts, &source);
 	if (!daemon->watch)
 		return -1;
-	if (control_loop_every(daemon->loop, SAMPLE_INTERVAL_MS, sample, daemon->watch) != 0) {
+	if (control_loop_every(daemon->loop, SAMPLE_INTERVAL_MS, sample, daemon) != 0) {
 		node_watch_destroy(daemon->watch);
 		return -1;
 	}
@@ -157,8 +240,10 @@ static int start_admin(struct daemon *daemon, char *error)
 		return 0;
 	result = admin_http_create(&daemon->admin, control_loop_base(daemon->loop), &options, error,
 				   ERROR_SIZE);
-	if (result == 0)
+	if (result == 0) {
 		admin_http_add_routes(daemon->admin, admin_routes_node, daemon->watch);
+		admin_http_add_routes(daemon->admin, cluster_routes, daemon->cluster);
+	}
 	return result;
 }
 
@@ -176,6 +261,7 @@ static const struct module {
 	{ "control", start_loop, stop_loop },
 	{ "dpdk", start_dpdk, stop_dpdk },
 	{ "dataplane", start_dataplane, stop_dataplane },
+	{ "cluster", start_cluster, stop_cluster },
 	{ "workers", start_workers, stop_workers },
 	{ "watch", start_watch, stop_watch },
 	{ "admin", start_admin, stop_admin },
@@ -235,13 +321,14 @@ static enum exit_code run(struct daemon *daemon)
 		log_ready(daemon);
 		signal = control_loop_run(daemon->loop);
 		control_loop_guard_stop(STOP_S_MAX);
-		log_info(&daemon->log, "node", "stopping", "signal=%s", strsignal(signal));
+		log_info(&daemon->log, "node", "stopping", "signal=%s",
+			 signal ? strsignal(signal) : "none");
 	}
 	stop_modules(daemon, started);
 	if (started < MODULE_COUNT)
 		return EXIT_CANNOT_START;
 	log_info(&daemon->log, "node", "stopped");
-	return EXIT_STOPPED;
+	return daemon->exit_code;
 }
 
 static enum exit_code act(struct daemon *daemon)

@@ -24,11 +24,33 @@ struct node_watch {
 	bool is_stalled[WORKER_COUNT_MAX];
 };
 
+/* The source that counter number '*counter' of all belongs to; '*counter' = its number there. */
+static const struct counter_source *source_of(const struct node_watch *watch, uint32_t *counter)
+{
+	const struct counter_source *source = watch->source.counters;
+
+	for (; source->count && *counter >= source->count(); source++)
+		*counter -= source->count();
+	return source;
+}
+
 static uint32_t counter_count(const struct node_watch *watch)
 {
-	uint32_t count = watch->source.counter_count();
+	uint32_t count = 0;
 
+	for (uint32_t i = 0; i < NODE_COUNTER_SOURCES; i++) {
+		const struct counter_source *source = &watch->source.counters[i];
+
+		count += source->count ? source->count() : 0;
+	}
 	return count < REPORT_COUNTER_MAX ? count : REPORT_COUNTER_MAX;
+}
+
+static uint64_t counter_value(const struct node_watch *watch, uint32_t counter)
+{
+	const struct counter_source *source = source_of(watch, &counter);
+
+	return source->value(source->context, counter);
 }
 
 static void take(const struct node_watch *watch, struct sample *sample)
@@ -44,7 +66,7 @@ static void take(const struct node_watch *watch, struct sample *sample)
 		sample->busy_turns[worker] = status.busy_turns;
 	}
 	for (uint32_t counter = 0; counter < counter_count(watch); counter++)
-		sample->counters[counter] = source->counter_sum(source->dataplane, counter);
+		sample->counters[counter] = counter_value(watch, counter);
 }
 
 struct node_watch *node_watch_create(const struct node_facts *facts,
@@ -107,6 +129,15 @@ void node_watch_sample(struct node_watch *watch)
 		judge_worker(watch, worker);
 }
 
+bool node_watch_is_stalled(const struct node_watch *watch)
+{
+	for (uint32_t worker = 0; worker < watch->source.worker_count; worker++) {
+		if (watch->is_stalled[worker])
+			return true;
+	}
+	return false;
+}
+
 /* Growth per second between the last two samples. */
 static double rate(const struct node_watch *watch, uint64_t last, uint64_t previous)
 {
@@ -158,15 +189,15 @@ static void report_workers(const struct node_watch *watch, struct node_report *r
 
 static void report_counters(const struct node_watch *watch, struct node_report *report)
 {
-	const struct node_source *source = &watch->source;
-
 	report->counter_count = counter_count(watch);
 	for (uint32_t i = 0; i < report->counter_count; i++) {
 		struct report_counter *counter = &report->counters[i];
+		uint32_t number = i;
+		const struct counter_source *source = source_of(watch, &number);
 
-		counter->name = source->counter_name(i);
-		counter->help = source->counter_help(i);
-		counter->value = source->counter_sum(source->dataplane, i);
+		counter->name = source->name(number);
+		counter->help = source->help(number);
+		counter->value = source->value(source->context, number);
 		counter->per_second =
 			rate(watch, watch->last.counters[i], watch->previous.counters[i]);
 		if (strncmp(counter->name, "op_", 3) == 0)

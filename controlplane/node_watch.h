@@ -3,23 +3,33 @@
 #ifndef CONTROLPLANE_NODE_WATCH_H
 #define CONTROLPLANE_NODE_WATCH_H
 
+#include <stdbool.h>
+
 #include "controlplane/log.h"
 #include "controlplane/node_report.h"
 #include "controlplane/options.h"
 #include "dataplane/dataplane.h"
 
-/* How the data plane is asked; the daemon passes node_watch_dataplane, a test its own. */
+/* A table of counters; 'count' NULL = none. */
+struct counter_source {
+	uint32_t (*count)(void);
+	const char *(*name)(uint32_t counter);
+	const char *(*help)(uint32_t counter);
+	uint64_t (*value)(const void *context, uint32_t counter);
+	const void *context;
+};
+
+#define NODE_COUNTER_SOURCES 2u
+
+/* How the node is asked; the daemon passes its data plane and its cluster, a test its own. */
 struct node_source {
 	void (*worker_status)(const struct dataplane *dataplane, uint32_t worker,
 			      struct worker_status *status);
 	void (*port_status)(const struct dataplane *dataplane,
 			    struct dataplane_port_status *status);
-	uint32_t (*counter_count)(void);
-	const char *(*counter_name)(uint32_t counter);
-	const char *(*counter_help)(uint32_t counter);
-	uint64_t (*counter_sum)(const struct dataplane *dataplane, uint32_t counter);
 	const struct dataplane *dataplane;
 	uint32_t worker_count;
+	struct counter_source counters[NODE_COUNTER_SOURCES]; /* shown one after the other */
 };
 
 /* What the watch needs to know of the node. All borrowed and outliving the watch. */
@@ -48,6 +58,9 @@ void node_watch_destroy(struct node_watch *watch);
 /* Takes a sample; logs a worker that stalls, and one that beats again. Called about once a second.
  */
 void node_watch_sample(struct node_watch *watch);
+
+/* Whether a worker was stalled at the last sample. */
+bool node_watch_is_stalled(const struct node_watch *watch);
 
 /* Fills 'report': values of now, rates of the last whole sample interval. */
 void node_watch_report(const struct node_watch *watch, struct node_report *report);

@@ -111,6 +111,7 @@ struct options {
 	uint32_t cluster_auto_rebalance; /* bool */
 	uint32_t cluster_fencing;        /* enum option_fencing */
 	uint32_t cluster_fence_ms;
+	uint32_t cluster_probe_ms;
 
 	uint32_t log_level; /* enum log_level */
 

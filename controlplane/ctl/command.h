@@ -3,6 +3,7 @@
 #ifndef CONTROLPLANE_CTL_COMMAND_H
 #define CONTROLPLANE_CTL_COMMAND_H
 
+#include <jansson.h>
 #include <stdint.h>
 #include <stdio.h>
 
@@ -51,6 +52,7 @@ struct command {
  */
 extern const struct command commands_items[];
 extern const struct command commands_node[];
+extern const struct command commands_cluster[];
 
 /* All tables, terminated by NULL. */
 extern const struct command *const command_tables[];
@@ -71,6 +73,9 @@ void command_print(FILE *out, const struct command *command);
  */
 enum ctl_exit command_usage(struct ctl *ctl, const char *name, const char *format, ...)
 	__attribute__((format(printf, 3, 4)));
+
+/* Prints 'json' to ctl->out. CTL_OK, or CTL_ERROR after a line to ctl->err. */
+enum ctl_exit command_print_json(struct ctl *ctl, const json_t *json);
 
 /* Prints 'godwitctl: ' and one line to ctl->err; returns 'code'. */
 enum ctl_exit command_fail(struct ctl *ctl, enum ctl_exit code, const char *format, ...)

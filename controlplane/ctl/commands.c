@@ -9,6 +9,7 @@
 const struct command *const command_tables[] = {
 	commands_items,
 	commands_node,
+	commands_cluster,
 	NULL,
 };
 
@@ -109,4 +110,12 @@ enum ctl_exit command_fail(struct ctl *ctl, enum ctl_exit code, const char *form
 	print_line(ctl, format, arguments);
 	va_end(arguments);
 	return code;
+}
+
+enum ctl_exit command_print_json(struct ctl *ctl, const json_t *json)
+{
+	if (json_dumpf(json, ctl->out, JSON_INDENT(2)) != 0)
+		return command_fail(ctl, CTL_ERROR, "cannot write the output");
+	fputc('\n', ctl->out);
+	return CTL_OK;
 }

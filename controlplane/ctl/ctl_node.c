@@ -6,14 +6,6 @@
 #include "controlplane/ctl/command.h"
 #include "controlplane/ctl/node_view.h"
 
-static enum ctl_exit print_json(struct ctl *ctl, const json_t *json)
-{
-	if (json_dumpf(json, ctl->out, JSON_INDENT(2)) != 0)
-		return command_fail(ctl, CTL_ERROR, "cannot write the output");
-	fputc('\n', ctl->out);
-	return CTL_OK;
-}
-
 static enum ctl_exit run_status(struct ctl *ctl, int argc, char **argv)
 {
 	enum ctl_exit code;
@@ -25,7 +17,7 @@ static enum ctl_exit run_status(struct ctl *ctl, int argc, char **argv)
 	if (code != CTL_OK)
 		return code;
 	if (ctl->output == CTL_OUTPUT_JSON)
-		code = print_json(ctl, status);
+		code = command_print_json(ctl, status);
 	else if (node_view_status(status, ctl->out) != 0)
 		code = command_fail(ctl, CTL_ERROR, "out of memory");
 	json_decref(status);
@@ -44,7 +36,7 @@ static enum ctl_exit run_counters(struct ctl *ctl, int argc, char **argv)
 	if (code != CTL_OK)
 		return code;
 	if (ctl->output == CTL_OUTPUT_JSON)
-		code = print_json(ctl, counters);
+		code = command_print_json(ctl, counters);
 	else if (node_view_counters(counters, all, ctl->out) != 0)
 		code = command_fail(ctl, CTL_ERROR, "out of memory");
 	json_decref(counters);

@@ -209,6 +209,28 @@ counter() {
 print("".join(str(c["value"]) for c in json.load(sys.stdin)["counters"] if c["name"] == sys.argv[1]))' "$2"
 }
 
+# hold_worker NODE: stops its worker 0 until release_worker.
+hold_worker() {
+	mkfifo "$WORK/hold"
+	python3 "$TOP/tests/integration/hold_thread.py" "$(node_pid "$1")" rte-worker-1 \
+		<"$WORK/hold" >"$WORK/holding" &
+	HOLDER=$!
+	echo "$HOLDER" >>"$WORK/pids"
+	exec 8>"$WORK/hold"
+	wait_until 5 grep -q holding "$WORK/holding"
+}
+
+release_worker() {
+	exec 8>&-
+	wait "$HOLDER"
+	sed -i "/^$HOLDER\$/d" "$WORK/pids"
+}
+
+# logged NODE TEXT: whether its log has a line with it.
+logged() {
+	grep -q -- "$2" "$(node_log "$1")"
+}
+
 # ---- running ----
 
 # Ends what the case left; processes are its own children, so their numbers cannot have been given to others.

@@ -174,28 +174,6 @@ test_heartbeats_advance_and_a_stopped_node_is_not_reached() {
 	expect_match "message" "$(cat "$WORK/output")" 'cannot reach 127.0.0.1:7780'
 }
 
-
-# hold_worker NODE: stops its worker 0 until release_worker.
-hold_worker() {
-	mkfifo "$WORK/hold"
-	python3 "$TOP/tests/integration/hold_thread.py" "$(node_pid "$1")" rte-worker-1 \
-		<"$WORK/hold" >"$WORK/holding" &
-	HOLDER=$!
-	echo "$HOLDER" >>"$WORK/pids"
-	exec 8>"$WORK/hold"
-	wait_until 5 grep -q holding "$WORK/holding"
-}
-
-release_worker() {
-	exec 8>&-
-	wait "$HOLDER"
-	sed -i "/^$HOLDER\$/d" "$WORK/pids"
-}
-
-logged() {
-	grep -q "$2" "$(node_log "$1")"
-}
-
 test_a_stalled_worker_is_logged_and_shown() {
 	net_create a
 	node_start a

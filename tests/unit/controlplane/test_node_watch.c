@@ -57,9 +57,31 @@ static const char *played_help(uint32_t counter)
 	return helps[counter];
 }
 
-static uint64_t played_sum(const struct dataplane *dataplane, uint32_t counter)
+static uint64_t played_value(const void *context, uint32_t counter)
 {
-	return played_of(dataplane)->counters[counter];
+	return ((const struct played *)context)->counters[counter];
+}
+
+/* A second table behind the first one. */
+static uint32_t more_count(void)
+{
+	return 2;
+}
+
+static const char *more_name(uint32_t counter)
+{
+	return counter == 0 ? "bus_in" : "bus_out";
+}
+
+static const char *more_help(uint32_t counter)
+{
+	return counter == 0 ? "In." : "Out.";
+}
+
+static uint64_t more_value(const void *context, uint32_t counter)
+{
+	(void)context;
+	return 70 + counter;
 }
 
 static uint64_t clock_read(void *context)
@@ -91,8 +113,12 @@ static void fixture_init(struct fixture *f)
 	f->watch = node_watch_create(
 		&(struct node_facts){ &f->options, &f->world, &f->log, IDLE_SPIN, true },
 		&(struct node_source){
-			played_worker, played_port, played_count, played_name, played_help,
-			played_sum, (const struct dataplane *)(const void *)&f->played, WORKERS });
+			played_worker,
+			played_port,
+			(const struct dataplane *)(const void *)&f->played,
+			WORKERS,
+			{ { played_count, played_name, played_help, played_value, &f->played },
+			  { more_count, more_name, more_help, more_value, NULL } } });
 	CU_ASSERT_PTR_NOT_NULL_FATAL(f->watch);
 }
 
@@ -125,6 +151,11 @@ static void rates_are_those_of_the_last_interval(void)
 	f.played.counters[0] = 501; /* after the sample: in the value, not in the rate */
 	node_watch_report(f.watch, &f.report);
 	CU_ASSERT_EQUAL(f.report.counters[0].value, 501);
+	CU_ASSERT_EQUAL(f.report.counter_count, 6);
+	CU_ASSERT_STRING_EQUAL(f.report.counters[4].name, "bus_in");
+	CU_ASSERT_EQUAL(f.report.counters[4].value, 70);
+	CU_ASSERT_STRING_EQUAL(f.report.counters[5].help, "Out.");
+	CU_ASSERT_EQUAL(f.report.counters[5].value, 71);
 	CU_ASSERT_DOUBLE_EQUAL(f.report.counters[0].per_second, 1000, 0.01);
 	CU_ASSERT_DOUBLE_EQUAL(f.report.operations_per_s, 1200, 0.01);
 	CU_ASSERT_DOUBLE_EQUAL(f.report.workers[0].turns_per_s, 2000, 0.01);
@@ -200,7 +231,7 @@ static void the_status_page_holds_every_number(void)
 	CU_ASSERT_STRING_EQUAL(json_string_value(json_object_get(worker, "state")), "ok");
 	json_decref(json);
 	json = admin_counters_json(&f.report);
-	CU_ASSERT_EQUAL(json_array_size(json_object_get(json, "counters")), 4);
+	CU_ASSERT_EQUAL(json_array_size(json_object_get(json, "counters")), 6);
 	json_decref(json);
 	fixture_fini(&f);
 }

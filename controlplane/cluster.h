@@ -1,0 +1,153 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* A node's part in its cluster: the gossip machine on real sockets and real time, joining, leaving, the
+ * fence, and the routes of the data plane.
+ */
+#ifndef CONTROLPLANE_CLUSTER_H
+#define CONTROLPLANE_CLUSTER_H
+
+#include <event2/event.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "controlplane/bus_transport.h"
+#include "controlplane/cluster_config.h"
+#include "controlplane/fence.h"
+#include "controlplane/gossip.h"
+#include "controlplane/log.h"
+#include "dataplane/route_table.h"
+
+/*               found, or no bus
+ *      WAITING ------------------> MEMBER ---------> LEAVING ---------> LEFT
+ *         |  ^                        ^      asked      |   it owns no     (the process ends)
+ *    asked|  | given up: asked        | a member        |   partition any
+ *         v  | by the operator        | answers         |   more
+ *      JOINING -----------------------+   or found      |
+ *         |                           ^                 |
+ *         |                           +-----------------+ cancelled
+ *         +---> (given up, told so by the configuration: the process ends)
+ */
+enum cluster_phase {
+	CLUSTER_WAITING, /* in no cluster, until the operator says what to do */
+	CLUSTER_JOINING,
+	CLUSTER_MEMBER, /* also a node by itself, without a bus */
+	CLUSTER_LEAVING,
+	CLUSTER_LEFT,
+	CLUSTER_PHASE_COUNT,
+};
+
+const char *cluster_phase_name(enum cluster_phase phase);
+
+/* Why the cluster ends the process. */
+enum cluster_end {
+	CLUSTER_END_LEFT,        /* all went as asked */
+	CLUSTER_END_CANNOT_JOIN, /* the configuration does not fit the cluster; logged */
+	CLUSTER_END_EXCLUDED, /* removed by the operator, or the name is another node's; logged */
+};
+
+/* What others want to hear; any may be NULL. Called from the loop, never from within a function of the
+ * cluster that they call.
+ */
+struct cluster_observer {
+	void *context;
+	void (*joined)(void *context);
+	void (*member_changed)(void *context, uint64_t id, enum member_state before,
+			       enum member_state after);
+	/* A new generation: what was agreed with the old life is void. */
+	void (*member_restarted)(void *context, uint64_t id);
+	/* A member announces that it imports a partition of this node. */
+	void (*peer_imports)(void *context, uint64_t id, uint32_t partition);
+	void (*map_changed)(void *context);
+	/* The operator wants the node to leave (or changed his mind): give the partitions away. */
+	void (*leaving)(void *context, bool is_leaving);
+};
+
+struct cluster_options {
+	const struct cluster_config *config; /* copied */
+	struct event_base *base;
+	const struct world *world;
+	struct log *log;
+	/* Called with 'context'; the table is taken. */
+	void (*set_routes)(void *context, struct route_table *table);
+	/* The process has to end; called once, from the loop. */
+	void (*end)(void *context, enum cluster_end end);
+	void *context;
+};
+
+/* Thread safety: none; the event loop owns it. */
+struct cluster;
+
+/* Opens the bus, publishes the first routes, and starts to join or found as the configuration says. 0,
+ * or -errno after writing what failed and what to do into 'error'.
+ */
+int cluster_create(struct cluster **cluster, const struct cluster_options *options, char *error,
+		   size_t error_size);
+void cluster_destroy(struct cluster *cluster);
+
+/* --- What the operator wants. 0, or -errno and a sentence in 'error' (CLUSTER_ERROR_SIZE bytes): what
+ * is wrong and what to do. Nothing changed then. ---
+ */
+#define CLUSTER_ERROR_SIZE 512u
+
+/* This node becomes the first one of a new cluster. */
+int cluster_found(struct cluster *cluster, char *error);
+/* Starts to join; how it goes is told by cluster_phase() and cluster_join_reason(). */
+int cluster_join(struct cluster *cluster, const struct node_address *seeds, uint32_t seed_count,
+		 char *error);
+/* Starts to leave, or takes it back: the process ends when the node owns no partition any more. */
+int cluster_leave(struct cluster *cluster, bool is_leaving, char *error);
+/* Forgets the member named 'name', which is dead or has left. */
+int cluster_remove(struct cluster *cluster, const char *name, char *error);
+/* Takes 'partition', whose owner is gone for good, without its data. */
+int cluster_claim(struct cluster *cluster, uint32_t partition, char *error);
+/* Reads the key file again. */
+int cluster_reload_keys(struct cluster *cluster, char *error);
+
+/* --- What is known --- */
+
+const struct cluster_config *cluster_config_of(const struct cluster *cluster);
+enum cluster_phase cluster_phase(const struct cluster *cluster);
+/* What the last attempt to join came to; "" = nothing to say. */
+const char *cluster_join_reason(const struct cluster *cluster);
+const struct gossip *cluster_gossip(const struct cluster *cluster);
+enum fence_state cluster_fence_state(const struct cluster *cluster);
+/* Whether this node answers for the partitions it owns. */
+bool cluster_is_serving(const struct cluster *cluster);
+bool cluster_sees_majority(const struct cluster *cluster);
+/* The partitions whose data this node has. */
+const struct partition_set *cluster_held(const struct cluster *cluster);
+/* NULL without a bus. */
+struct bus_transport *cluster_bus(struct cluster *cluster);
+/* All 0 without a bus. */
+void cluster_bus_counters(const struct cluster *cluster, struct bus_counters *counters);
+/* Another cluster of the same name and key that was met; "" = none. */
+const char *cluster_stranger(const struct cluster *cluster);
+
+/* --- For this node's other parts --- */
+
+/* At most CLUSTER_OBSERVER_COUNT_MAX; 'observer' outlives the cluster. */
+#define CLUSTER_OBSERVER_COUNT_MAX 2u
+void cluster_observe(struct cluster *cluster, const struct cluster_observer *observer);
+
+/* Whether a worker stands still. */
+void cluster_set_stalled(struct cluster *cluster, bool is_stalled);
+void cluster_set_load(struct cluster *cluster, const struct node_load *load);
+
+/* Announces what this node imports and migrates; goes out at once. */
+void cluster_announce(struct cluster *cluster, const struct partition_set *importing,
+		      const struct partition_set *migrating);
+
+/* This node has the data of 'partition' (not any more). Routes follow at the next publication. */
+void cluster_hold(struct cluster *cluster, uint32_t partition, bool is_held);
+
+/* Ownership, entered in the map; the cluster is told, the workers by cluster_publish() only. Errors of
+ * gossip_hand_over() and gossip_claim().
+ */
+int cluster_hand_over(struct cluster *cluster, uint32_t partition, uint64_t to);
+int cluster_take(struct cluster *cluster, uint32_t partition, uint32_t epoch_seen);
+bool cluster_learn(struct cluster *cluster, const struct partition_owner *owner);
+
+/* Shows the present map to the workers. */
+void cluster_publish(struct cluster *cluster);
+
+#endif

@@ -1,0 +1,183 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* Requests to calls of the cluster, and their outcomes to replies. */
+#include "controlplane/cluster_routes.h"
+
+#include <errno.h>
+#include <string.h>
+
+#include "controlplane/cluster_json.h"
+
+static int status_of(int result)
+{
+	switch (result) {
+	case -EINVAL:
+		return 400;
+	case -ENOENT:
+		return 404;
+	default:
+		return 409;
+	}
+}
+
+/* The reply to something done or refused. */
+static void reply_outcome(struct admin_reply *reply, int result, const char *error,
+			  const struct cluster *cluster)
+{
+	if (result != 0)
+		admin_reply_error(reply, status_of(result), "%s", error);
+	else
+		reply->json =
+			json_pack("{ss}", "phase", cluster_phase_name(cluster_phase(cluster)));
+}
+
+static void handle_cluster(void *context, const struct admin_request *request,
+			   struct admin_reply *reply)
+{
+	(void)request;
+	reply->json = cluster_json(context);
+}
+
+static void handle_nodes(void *context, const struct admin_request *request,
+			 struct admin_reply *reply)
+{
+	(void)request;
+	reply->json = cluster_nodes_json(context);
+}
+
+static void handle_partitions(void *context, const struct admin_request *request,
+			      struct admin_reply *reply)
+{
+	(void)request;
+	reply->json = cluster_partitions_json(context);
+}
+
+static void handle_create(void *context, const struct admin_request *request,
+			  struct admin_reply *reply)
+{
+	char error[CLUSTER_ERROR_SIZE];
+
+	(void)request;
+	reply_outcome(reply, cluster_found(context, error), error, context);
+}
+
+/* The addresses in 'array'; their count, or 0 when there is something else in it. */
+static uint32_t read_seeds(const json_t *array, struct node_address *seeds)
+{
+	size_t count = json_array_size(array);
+
+	if (count > GOSSIP_SEED_COUNT_MAX)
+		return 0;
+	for (size_t i = 0; i < count; i++) {
+		const char *text = json_string_value(json_array_get(array, i));
+
+		if (!text || node_address_parse(&seeds[i], text) != 0 ||
+		    !node_address_is_ipv4(&seeds[i]))
+			return 0;
+	}
+	return (uint32_t)count;
+}
+
+static void handle_join(void *context, const struct admin_request *request,
+			struct admin_reply *reply)
+{
+	struct node_address seeds[GOSSIP_SEED_COUNT_MAX];
+	uint32_t count = read_seeds(json_object_get(request->body, "seeds"), seeds);
+	char error[CLUSTER_ERROR_SIZE];
+
+	if (count == 0)
+		admin_reply_error(reply, 400,
+				  "expected {\"seeds\": [\"ADDRESS:PORT\", ...]}, 1 to %u bus "
+				  "addresses of members",
+				  GOSSIP_SEED_COUNT_MAX);
+	else
+		reply_outcome(reply, cluster_join(context, seeds, count, error), error, context);
+}
+
+static void handle_leave(void *context, const struct admin_request *request,
+			 struct admin_reply *reply)
+{
+	bool is_cancel = json_is_true(json_object_get(request->body, "cancel"));
+	char error[CLUSTER_ERROR_SIZE];
+
+	reply_outcome(reply, cluster_leave(context, !is_cancel, error), error, context);
+}
+
+static void handle_remove(void *context, const struct admin_request *request,
+			  struct admin_reply *reply)
+{
+	const char *name = json_string_value(json_object_get(request->body, "node"));
+	char error[CLUSTER_ERROR_SIZE];
+
+	if (!name)
+		admin_reply_error(reply, 400, "expected {\"node\": \"NAME\"}");
+	else
+		reply_outcome(reply, cluster_remove(context, name, error), error, context);
+}
+
+static void handle_reload_keys(void *context, const struct admin_request *request,
+			       struct admin_reply *reply)
+{
+	char error[CLUSTER_ERROR_SIZE];
+
+	(void)request;
+	reply_outcome(reply, cluster_reload_keys(context, error), error, context);
+}
+
+/* All partitions that the map gives to the node of that name. */
+static int claim_all_of(struct cluster *cluster, const char *name, char *error)
+{
+	const struct partition_map *map = gossip_map(cluster_gossip(cluster));
+	uint64_t id = node_name_is_valid(name) ? node_id_of_name(name) : 0;
+	uint32_t count = 0;
+
+	for (uint32_t p = 0; id != 0 && p < map->partition_count; p++) {
+		int result;
+
+		if (partition_map_owner(map, p) != id)
+			continue;
+		result = cluster_claim(cluster, p, error);
+		if (result != 0)
+			return result;
+		count++;
+	}
+	if (count > 0)
+		return 0;
+	snprintf(error, CLUSTER_ERROR_SIZE, "%.64s owns no partition; see godwitctl partitions",
+		 name);
+	return -ENOENT;
+}
+
+static void handle_claim(void *context, const struct admin_request *request,
+			 struct admin_reply *reply)
+{
+	const json_t *partition = json_object_get(request->body, "partition");
+	const char *owner = json_string_value(json_object_get(request->body, "of"));
+	char error[CLUSTER_ERROR_SIZE];
+	json_int_t number = json_integer_value(partition);
+
+	if (!json_is_true(json_object_get(request->body, "accept_data_loss")))
+		admin_reply_error(reply, 400,
+				  "a partition that is claimed is empty: say \"accept_data_loss\": "
+				  "true if that is wanted");
+	else if (owner)
+		reply_outcome(reply, claim_all_of(context, owner, error), error, context);
+	else if (json_is_integer(partition) && number >= 0 && number < PARTITION_COUNT_MAX)
+		reply_outcome(reply, cluster_claim(context, (uint32_t)number, error), error,
+			      context);
+	else
+		admin_reply_error(reply, 400,
+				  "expected {\"partition\": NUMBER} or {\"of\": \"NODE\"}");
+}
+
+const struct admin_route cluster_routes[] = {
+	{ ADMIN_GET, "/v1/cluster", handle_cluster },
+	{ ADMIN_GET, "/v1/nodes", handle_nodes },
+	{ ADMIN_GET, "/v1/partitions", handle_partitions },
+	{ ADMIN_POST, "/v1/cluster/create", handle_create },
+	{ ADMIN_POST, "/v1/cluster/join", handle_join },
+	{ ADMIN_POST, "/v1/cluster/leave", handle_leave },
+	{ ADMIN_POST, "/v1/cluster/remove", handle_remove },
+	{ ADMIN_POST, "/v1/cluster/reload-keys", handle_reload_keys },
+	{ ADMIN_POST, "/v1/partitions/claim", handle_claim },
+	{ ADMIN_GET, NULL, NULL },
+};
