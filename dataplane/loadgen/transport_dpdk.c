@@ -134,8 +134,8 @@ static bool flush(struct transport_dpdk *dpdk)
 	return dpdk->backlog_count == 0;
 }
 
-/* A memif server's worker reads and answers by the queue of its own number, so all of them must be
- * there. (Asked for more queues than it has, a memif server hangs up: the link does not come up.)
+/* A memif queue beyond the server's workers has nobody on its other side. (Fewer queues than workers only cost: what comes
+ * by another worker's queue is handed over, and answered by the queue it came by.)
  */
 static int meet_server(struct transport *transport, uint16_t server_workers, char *error,
 		       uint32_t error_size)
@@ -146,9 +146,6 @@ static int meet_server(struct transport *transport, uint16_t server_workers, cha
 
 	if (link->port->kind != PORT_MEMIF)
 		return 0;
-	if (server_workers > link->queue_count)
-		return failure_set(&failure, -ENOTSUP, "the server has %u workers: use --queues %u",
-				   server_workers, server_workers);
 	if (dpdk->worker >= server_workers)
 		return failure_set(&failure, -ENOTSUP, "the server has %u queues: use --workers %u",
 				   server_workers, server_workers);
