@@ -415,7 +415,7 @@ uint64_t port_rx_missed(const struct port *port)
 
 	for (uint16_t i = 0; i < port->device_count; i++) {
 		if (rte_eth_stats_get(port->device_ids[i], &stats) == 0)
-			missed += stats.imissed + stats.rx_nombuf;
+			missed += stats.imissed + stats.ierrors + stats.rx_nombuf;
 	}
 	return missed;
 }
