@@ -941,7 +941,7 @@ int cluster_claim(struct cluster *cluster, uint32_t partition, char *error)
 	collect_moving(cluster, &moving);
 	if (partition_set_has(&moving, partition))
 		return refuse(error, -EBUSY,
-			      "partition %u is being migrated; see godwitctl migrations",
+			      "partition %u is being migrated",
 			      partition);
 	result = cluster_take(cluster, partition, partition_map_epoch(map, partition));
 	if (result != 0)

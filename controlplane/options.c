@@ -158,8 +158,8 @@ static const struct option table[] = {
 	{ .key = "cluster.auto_rebalance", FIELD(OPTION_WORD, cluster_auto_rebalance),
 	  .value_default = "on",
 	  .words = { { "off", false }, { "on", true } },
-	  .help = "Take this node's share of the partitions over as soon as it has joined. `off`: "
-		  "`godwitctl rebalance` does it." },
+	  .help = "Whether a node that joined takes its share of the partitions over by itself. "
+		  "Partitions do not move yet: until they do, both mean the same." },
 	{ .key = "cluster.fencing", FIELD(OPTION_WORD, cluster_fencing),
 	  .value_default = "majority",
 	  .words = { { "majority", OPTION_FENCING_MAJORITY }, { "none", OPTION_FENCING_NONE } },
