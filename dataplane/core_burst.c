@@ -38,7 +38,8 @@ static enum drop_reason parse(const struct core *core, const struct rte_mbuf *mb
 	if (unlikely(mbuf->nb_segs != 1))
 		return DROP_FRAME_SEGMENTED;
 	/* its answer would be as large, and no device would take it */
-	if (unlikely(mbuf->data_len > core->shared->datagram_size_max + PACKET_HEADERS_SIZE))
+	if (unlikely(mbuf->data_len > core->shared->datagram_size_max + WIRE_FORWARD_SIZE +
+					      PACKET_HEADERS_SIZE))
 		return DROP_FRAME_OVERSIZED;
 	return packet_parse(&core->shared->local, rte_pktmbuf_mtod(mbuf, const uint8_t *),
 			    mbuf->data_len, checked_by_port(core, mbuf), view);
@@ -58,13 +59,27 @@ static void process_datagram(struct core *core, struct rte_mbuf *mbuf,
 	request_control(core, mbuf, view);
 }
 
-static void process_arp(struct core *core, struct rte_mbuf *mbuf)
+static void process_arp(struct core *core, struct rte_mbuf *mbuf, const struct packet_view *view)
 {
 	uint16_t frame_size = mbuf->data_len;
 
+	route_learn(core->route, view->source_ipv4, view->frame + PACKET_AT_ARP_SENDER_MAC,
+		    core->now_ms);
 	core_count(&core->counters, COUNT_ARP_REQUESTS);
 	packet_build_arp_reply(rte_pktmbuf_mtod(mbuf, uint8_t *), core->shared->local.mac);
 	core_send(core, mbuf, frame_size);
+}
+
+static void process_arp_reply(struct core *core, struct rte_mbuf *mbuf,
+			      const struct packet_view *view)
+{
+	if (!route_learn(core->route, view->source_ipv4, view->frame + PACKET_AT_ARP_SENDER_MAC,
+		    core->now_ms)) {
+		core_drop(core, mbuf, DROP_ARP_UNASKED);
+		return;
+	}
+	core_count(&core->counters, COUNT_ARP_LEARNED);
+	rte_pktmbuf_free(mbuf);
 }
 
 static void process_icmp(struct core *core, struct rte_mbuf *mbuf)
@@ -91,13 +106,13 @@ static void process_packet(struct core *core, struct rte_mbuf *mbuf, const struc
 		core_hand_over(core, mbuf, view, MAIL_DATAGRAM, worker);
 		break;
 	case PACKET_KIND_ARP_REQUEST:
-		process_arp(core, mbuf);
+		process_arp(core, mbuf, view);
 		break;
 	case PACKET_KIND_ICMP_ECHO:
 		process_icmp(core, mbuf);
 		break;
 	case PACKET_KIND_ARP_REPLY:
-		core_drop(core, mbuf, DROP_ARP_UNASKED);
+		process_arp_reply(core, mbuf, view);
 		break;
 	}
 }

@@ -5,9 +5,9 @@
 
 #include "dataplane/core_state.h"
 
-/* Both take 'count' packets, at most PORT_BURST_MAX, and leave at most one answer for each in core->tx, behind those that are there
- * already, or put it into an outbox. The caller has set core->now_ms and core->route, and moves what is in core->tx before it holds
- * more than CORE_TX_MAX - PORT_BURST_MAX.
+/* Both take 'count' packets, at most PORT_BURST_MAX, and leave at most one answer for each in core->tx, and an ARP request beside
+ * it, behind those that are there already, or put it into an outbox. The caller has set core->now_ms and core->route, and moves what
+ * is in core->tx before it holds more than CORE_TX_MAX - 2 * PORT_BURST_MAX.
  *
  * Thread safety: the core's own.
  */

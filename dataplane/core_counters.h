@@ -18,6 +18,8 @@
 	X(BYTES_RECEIVED, bytes_received, "bytes of the frames taken from the port")               \
 	X(BYTES_TRANSMITTED, bytes_transmitted, "bytes of the frames the port took")               \
 	X(ARP_REQUESTS, arp_requests, "ARP requests answered")                                     \
+	X(ARP_QUESTIONS, arp_questions, "ARP requests sent to reach other nodes")                  \
+	X(ARP_LEARNED, arp_learned, "ARP replies of other nodes")                                  \
 	X(ICMP_ECHOES, icmp_echoes, "ICMP echo requests answered")                                 \
 	X(HELLOS_CHALLENGED, hellos_challenged, "HELLOs answered with a challenge")                \
 	X(HELLOS_GRANTED, hellos_granted, "HELLOs answered with a session")                        \
@@ -27,6 +29,12 @@
 	X(REQUESTS, requests, "REQUESTs executed")                                                 \
 	X(REQUESTS_REFUSED, requests_refused, "REQUESTs answered BAD_REQUEST as a whole")          \
 	X(REQUESTS_REPEATED, requests_repeated, "copies of a write answered with the first reply") \
+	X(FORWARDS_SENT, forwards_sent, "requests forwarded to the node that owns their keys")     \
+	X(FORWARDS_RECEIVED, forwards_received, "requests that other nodes forwarded to this one") \
+	X(FORWARDS_STALE, forwards_stale, "of those, by an ownership that is over or yet to come") \
+	X(FORWARD_REPLIES, forward_replies, "answers of other nodes passed on to clients")         \
+	X(REQUESTS_PARKED, requests_parked, "requests that waited for the end of a migration")     \
+	X(PARKED_REFUSED, parked_refused, "of those, answered RETRY: too many, or for too long")   \
 	X(HANDED_TO_PORT, handed_to_port, "datagrams passed to the worker of their UDP port")      \
 	X(HANDED_TO_OWNER, handed_to_owner, "writes passed to the worker of their partition")      \
 	X(HANDED_TO_QUEUE, handed_to_queue, "replies passed to a worker that has a queue")         \

@@ -11,10 +11,16 @@
 
 #include "dataplane/core_burst.h"
 #include "dataplane/core_outbox.h"
+#include "dataplane/partition_command.h"
+#include "dataplane/request_park.h"
 
 /* Slots and entries that background work may touch per turn: little beside a burst, more when nobody waits. */
 #define BACKGROUND_WORK_BUSY 16u
 #define BACKGROUND_WORK_IDLE 256u
+
+/* Records and slots that a command of the control plane may touch per turn. */
+#define COMMAND_WORK_BUSY 32u
+#define COMMAND_WORK_IDLE 256u
 
 /* Adaptive idling: after so many turns without a packet sleep, longer each time. A sleep bounds the latency of the first
  * packet after a pause.
@@ -23,17 +29,35 @@
 #define IDLE_SLEEP_NS_MIN 50000u
 #define IDLE_SLEEP_NS_MAX 500000u
 
+/* In plain memory: memzones are few. */
+static struct rte_ring *create_commands(void)
+{
+	size_t size = (size_t)rte_ring_get_memsize(PARTITION_COMMANDS_MAX + 1);
+	struct rte_ring *ring = rte_zmalloc(NULL, size, RTE_CACHE_LINE_SIZE);
+
+	if (ring)
+		rte_ring_init(ring, "commands", PARTITION_COMMANDS_MAX + 1,
+			      RING_F_SP_ENQ | RING_F_SC_DEQ);
+	return ring;
+}
+
 int core_create(struct core **result, const struct core_parts *parts)
 {
 	struct core *core = rte_zmalloc(NULL, sizeof(*core), RTE_CACHE_LINE_SIZE);
 
 	if (!core)
 		return -ENOMEM;
+	core->commands = create_commands();
+	if (!core->commands) {
+		rte_free(core);
+		return -ENOMEM;
+	}
 	core->shared = parts->shared;
 	core->index = parts->index;
 	core->shard = parts->shard;
 	core->sessions = parts->sessions;
 	core->replay = parts->replay;
+	core->parking.looked_at = UINT64_MAX;
 	core_clock_init(&core->clock, parts->shared->clock_epoch_ns, rte_rdtsc(), rte_get_tsc_hz());
 	parts->shared->cores[core->index] = core;
 	*result = core;
@@ -47,6 +71,9 @@ void core_destroy(struct core *core)
 	for (uint32_t to = 0; to < WORKER_COUNT_MAX; to++)
 		rte_pktmbuf_free_bulk(core->outboxes[to].mbufs, core->outboxes[to].count);
 	rte_pktmbuf_free_bulk(core->tx, core->tx_count);
+	for (uint32_t i = 0; i < core->parking.count; i++)
+		rte_pktmbuf_free(core->parking.requests[i].mbuf);
+	rte_free(core->commands);
 	core->shared->cores[core->index] = NULL;
 	rte_free(core);
 }
@@ -173,21 +200,59 @@ static uint32_t receive_mail(struct core *core)
 	return total;
 }
 
+/* Epochs of partitions that this node owns by a new table, so that what is written by it is versioned by it. */
+static void adopt_epochs(struct core *core)
+{
+	const struct core_shared *shared = core->shared;
+	const struct route_table *route = core->route;
+
+	for (uint32_t p = core->index; p < shared->partition_count; p += shared->worker_count) {
+		struct partition *partition = shard_partition(core->shard, p);
+
+		if (route_is_own(route, p) && route->epochs[p] > partition_epoch(partition))
+			partition_set_epoch(partition, route->epochs[p]);
+	}
+}
+
+void core_take_route(struct core *core)
+{
+	const struct route_table *route = rcu_dereference(core->shared->route);
+
+	/* Not by its address, which another table may have had before. */
+	if (likely(core->route && route->serial == core->routes_seen))
+		return;
+	core->route = route;
+	adopt_epochs(core);
+	__atomic_store_n(&core->routes_seen, route->serial, __ATOMIC_RELEASE);
+}
+
+static void unpark(struct core *core)
+{
+	while (request_unpark(core))
+		flush_tx_of_mail(core);
+	flush_tx_of_mail(core);
+}
+
 bool core_turn(struct core *core)
 {
+	bool has_command;
 	uint32_t packets;
 
 	read_clock(core);
-	core->route = rcu_dereference(core->shared->route);
+	core_take_route(core);
+	if (unlikely(core->parking.count > 0))
+		unpark(core);
 	packets = receive(core);
 	packets += receive_mail(core);
 	core_outbox_flush(core);
 	if (packets > 0)
 		core_count(&core->counters, COUNT_BUSY_TURNS);
+	has_command = partition_command_run(core, packets > 0 ? COMMAND_WORK_BUSY
+							      : COMMAND_WORK_IDLE);
 	shard_background(core->shard, core->now_ms,
 			 packets > 0 ? BACKGROUND_WORK_BUSY : BACKGROUND_WORK_IDLE);
 	core_count(&core->counters, COUNT_HEARTBEATS);
-	return packets > 0;
+	return packets > 0 || has_command;
 }
 
 /* ---- the loop ---- */

@@ -21,7 +21,10 @@ int core_create(struct core **core, const struct core_parts *parts);
 /* Frees the packets in its outboxes. Accepts NULL. */
 void core_destroy(struct core *core);
 
-/* One turn: receive, execute, mailboxes, transmit, a slice of background work. Returns whether there was
+/* Goes by the route table that is published now. What core_turn() begins with. */
+void core_take_route(struct core *core);
+
+/* One turn: unpark, receive, execute, mailboxes, transmit, a slice of background work. Returns whether there was
  * a packet. The caller then passes a quiescent state.
  */
 bool core_turn(struct core *core);

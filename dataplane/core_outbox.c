@@ -25,16 +25,21 @@ static void put_into_outbox(struct core *core, struct rte_mbuf *mbuf, uint32_t t
 	core->outboxes_used |= UINT64_C(1) << to;
 }
 
-void core_hand_over(struct core *core, struct rte_mbuf *mbuf, const struct packet_view *view,
-		    enum mail_kind kind, uint32_t to)
+void core_stow(struct core *core, struct rte_mbuf *mbuf, const struct packet_view *view)
 {
 	struct core_mail *mail = core_mail(mbuf);
 
-	if (view != &mail->view) { /* the first hop */
-		mail->view = *view;
-		mail->queue = (uint8_t)core->index;
-	}
-	mail->kind = (uint8_t)kind;
+	if (view == &mail->view)
+		return;
+	mail->view = *view;
+	mail->queue = (uint8_t)core->index;
+}
+
+void core_hand_over(struct core *core, struct rte_mbuf *mbuf, const struct packet_view *view,
+		    enum mail_kind kind, uint32_t to)
+{
+	core_stow(core, mbuf, view);
+	core_mail(mbuf)->kind = (uint8_t)kind;
 	put_into_outbox(core, mbuf, to);
 }
 

@@ -7,6 +7,9 @@
 
 /* Thread safety: the core's own. */
 
+/* Makes a received packet carry its view and where it came from, unless it does already. */
+void core_stow(struct core *core, struct rte_mbuf *mbuf, const struct packet_view *view);
+
 /* Puts a received packet aside for worker 'to'. 'view' is copied into it, unless it is there already. */
 void core_hand_over(struct core *core, struct rte_mbuf *mbuf, const struct packet_view *view,
 		    enum mail_kind kind, uint32_t to);

@@ -5,6 +5,7 @@
 
 #include <assert.h>
 #include <rte_mbuf.h>
+#include <rte_ring.h>
 #include <stdbool.h>
 #include <stdint.h>
 
@@ -21,6 +22,7 @@
 #include "storage/shard.h"
 
 struct core;
+struct partition_command;
 
 /* UDP payload of the largest frame a port carries. */
 #define DATAGRAM_SIZE_MAX (PORT_MTU_MAX - PACKET_IPV4_SIZE - PACKET_UDP_SIZE)
@@ -43,6 +45,7 @@ struct core_shared {
 	uint64_t clock_epoch_ns;    /* see core_clock.h */
 	bool idle_adaptive;
 	struct port *port; /* NULL where a test moves the packets */
+	struct rte_mempool *pool;        /* of packets that a core sends unasked */
 	struct mailbox_grid *mailboxes;
 	struct key_secret key_secret;
 	struct core *cores[WORKER_COUNT_MAX];
@@ -91,8 +94,9 @@ struct request {
 	uint32_t reserved;    /* bytes that the operations not yet executed take at least */
 	uint16_t op_first;    /* of its operations in the batch */
 	uint16_t op_end;      /* behind the last one */
-	bool has_ticket;      /* it writes here, and is marked in the replay window */
-	uint32_t writes_open; /* then: writes that were not put off by RETRY */
+	bool has_ticket;      /* it writes, and is marked in the replay window */
+	bool is_open;         /* its answer is RETRY, and the same bytes may come again */
+	uint32_t writes_open; /* with a ticket: writes that were not put off by RETRY */
 	struct replay_ticket ticket;
 };
 
@@ -106,17 +110,38 @@ struct request_batch {
 	uint64_t foreign_workers; /* whose items are read here */
 };
 
+/* Requests that wait until a migrating partition has found its owner: so many at most, ... */
+#define PARKED_MAX 1024u
+/* ... and so long at most. The control plane ends the wait before that. */
+#define PARKED_MS_MAX 50u
+
+struct parked_request {
+	struct rte_mbuf *mbuf; /* its view is in its private area */
+	uint64_t since_ms;
+	uint32_t partition; /* that it waits for */
+};
+
+struct core_parking {
+	uint32_t count; /* naturally atomic */
+	uint64_t due_ms; /* when the oldest has waited long enough */
+	uint64_t looked_at; /* serial of the route table by which all were judged */
+	uint64_t since_ms; /* of the request that is being judged again; 0 = a new one */
+	struct parked_request requests[PARKED_MAX];
+};
+
 /* Packets on their way to one other worker. */
 struct core_outbox {
 	uint32_t count;
 	struct rte_mbuf *mbufs[PORT_BURST_MAX];
 };
 
-/* Frames of one turn that wait for transmission: every frame received or taken from a mailbox makes at most one. */
-#define CORE_TX_MAX (2u * PORT_BURST_MAX)
+/* Frames of one turn that wait for transmission: every frame received or taken from a mailbox makes at most one, and perhaps an ARP
+ * request beside it.
+ */
+#define CORE_TX_MAX (3u * PORT_BURST_MAX)
 
-/* Thread safety: everything belongs to one thread, but 'counters' and 'command_seen', which are naturally atomic, and the functions
- * of 'shard' and 'sessions' that their headers allow to others.
+/* Thread safety: everything belongs to one thread, but 'counters', 'command_seen', 'routes_seen' and 'parking.count', which are
+ * naturally atomic, the other end of 'commands', and the functions of 'shard' and 'sessions' that their headers allow to others.
  */
 struct core {
 	struct core_shared *shared;
@@ -136,6 +161,11 @@ struct core {
 	struct request_batch batch;
 	struct shard_batch foreign; /* keys of another worker */
 	uint8_t scratch[DATAGRAM_SIZE_MAX];
+
+	struct core_parking parking;
+	struct rte_ring *commands;         /* of struct partition_command, from the control plane */
+	struct partition_command *command; /* begun, not done */
+	uint64_t routes_seen; /* serial of 'route': no request is being executed by an older one */
 
 	struct core_outbox outboxes[WORKER_COUNT_MAX];
 	uint64_t outboxes_used; /* a bit each */

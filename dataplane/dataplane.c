@@ -14,46 +14,19 @@
 #include <unistd.h>
 
 #include "dataplane/core_loop.h"
+#include "dataplane/dataplane_state.h"
 #include "dataplane/failure.h"
-#include "storage/grace_thread.h"
-#include "storage/item_memory.h"
 
 /* Packets that wait in one mailbox: enough for a few bursts, more where senders are few. */
 #define MAILBOX_CAPACITY_FEW 511u
 #define MAILBOX_CAPACITY_MANY 127u
 #define WORKERS_FEW 8u
 
-/* Mbufs a core may hold in its burst, its outboxes and its mailboxes, beyond the queues of the port. */
-#define MBUFS_PER_WORKER 1024u
+/* Mbufs a core may hold in its burst, its outboxes and its mailboxes, and parked, beyond the queues of the port. */
+#define MBUFS_PER_WORKER (1024u + PARKED_MAX)
 
 /* How often a waiting control plane looks. */
 #define POLL_US 200u
-
-/* What one worker is made of, beside its core. */
-struct worker {
-	char name[DATAPLANE_NAME_SIZE + 16];
-	struct core *core;
-	struct shard *shard;
-	struct session_table *sessions;
-	struct replay_table *replay;
-	struct reader_registry *readers; /* of the node */
-	bool is_launched;
-};
-
-struct dataplane {
-	struct dataplane_options options;
-	struct core_shared *shared;
-	struct port *port;
-	struct item_memory *memory;
-	struct grace_period *period;
-	struct grace_thread *grace_thread;
-	struct reclaim *old_routes; /* the control thread's: no worker looks at it */
-	struct reader_registry *readers;
-	struct worker workers[WORKER_COUNT_MAX];
-};
-
-/* Old routes freed with one publication: more than one publication makes. */
-#define OLD_ROUTES_FREED 4u
 
 /* ---- parts ---- */
 
@@ -187,18 +160,20 @@ static int create_route(const struct building *b, struct core_shared *shared)
 static void fill_shared(struct dataplane *dp, struct core_shared *shared)
 {
 	const struct dataplane_options *o = &dp->options;
-	uint32_t value_size = dp->port->mtu - PACKET_IPV4_SIZE - PACKET_UDP_SIZE -
-			      WIRE_HEADER_SIZE - WIRE_REPLY_OP_SIZE;
+	uint32_t datagram_size =
+		dp->port->mtu - PACKET_IPV4_SIZE - PACKET_UDP_SIZE - WIRE_FORWARD_SIZE;
+	uint32_t value_size = datagram_size - WIRE_HEADER_SIZE - WIRE_REPLY_OP_SIZE;
 
 	packet_local_init(&shared->local, dp->port->mac, o->port.ipv4, o->udp_port_base,
 			  (uint16_t)o->worker_count);
 	shared->worker_count = o->worker_count;
 	shared->partition_count = o->partition_count;
-	shared->datagram_size_max = dp->port->mtu - PACKET_IPV4_SIZE - PACKET_UDP_SIZE;
+	shared->datagram_size_max = datagram_size;
 	shared->value_size_max = value_size < VALUE_SIZE_MAX ? value_size : VALUE_SIZE_MAX;
 	shared->clock_epoch_ns = core_clock_epoch();
 	shared->idle_adaptive = o->idle == IDLE_ADAPTIVE;
 	shared->port = dp->port;
+	shared->pool = dp->port->pool;
 	for (uint32_t p = 0; p < o->partition_count; p++)
 		shared->worker_of[p] = (uint8_t)(p % o->worker_count);
 }
@@ -429,7 +404,7 @@ void dataplane_drain(struct dataplane *dp, uint32_t timeout_ms)
 		return;
 	give_command(dp, CORE_DRAIN);
 	while (wait_for_turns(dp, deadline)) {
-		bool is_empty = mailbox_waiting(dp->shared->mailboxes) == 0;
+		bool is_empty = mailbox_waiting(dp->shared->mailboxes) + dataplane_parked(dp) == 0;
 
 		if (is_empty && was_empty)
 			return;
@@ -449,17 +424,6 @@ void dataplane_stop(struct dataplane *dp)
 	}
 	grace_thread_stop(dp->grace_thread);
 	dp->grace_thread = NULL;
-}
-
-int dataplane_set_routes(struct dataplane *dp, struct route_table *table)
-{
-	if (table->partition_count != dp->options.partition_count) {
-		route_table_destroy(table);
-		return -EINVAL;
-	}
-	reclaim_retire(dp->old_routes, route_publish(&dp->shared->route, table), 0);
-	reclaim_poll(dp->old_routes, OLD_ROUTES_FREED);
-	return 0;
 }
 
 /* ---- what others ask ---- */

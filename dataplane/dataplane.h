@@ -7,8 +7,10 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "dataplane/partition_command.h"
 #include "dataplane/route_table.h"
 #include "storage/limits.h"
+#include "storage/reader.h"
 #include "storage/shard.h"
 
 #define DATAPLANE_NAME_SIZE 9u
@@ -76,10 +78,46 @@ void dataplane_stop(struct dataplane *dataplane);
 /* Accepts NULL and half-built. */
 void dataplane_destroy(struct dataplane *dataplane);
 
-/* From the workers' next turns on requests go by 'table', which is taken; of as many partitions as the data plane. One thread
- * at a time, before the start or while it runs. 0, or -EINVAL and the table is destroyed.
+/* ---- The cluster. One thread, the control plane, calls these, before the start or while workers run. ---- */
+
+/* From the workers' next turns on requests go by 'table', which is taken; of as many partitions as the data plane. Its access is all
+ * ROUTE_BY_OWNER: what dataplane_set_access() said goes on. A worker gives what it writes the epochs of the table. 0, or -EINVAL or -ENOMEM
+ * and the table is destroyed.
  */
 int dataplane_set_routes(struct dataplane *dataplane, struct route_table *table);
+
+/* What requests for a partition meet, whatever the routes say, while it changes its owner. */
+enum partition_access {
+	PARTITION_BY_ROUTE,      /* served, forwarded or unavailable: parked requests go on accordingly */
+	PARTITION_WRITES_FENCED, /* writes are parked; for an owner */
+	PARTITION_ALL_FENCED,    /* reads too */
+	PARTITION_REFUSED,       /* all are answered RETRY, parked ones too */
+};
+
+/* 0, or -EINVAL or -ENOMEM: nothing changed. */
+int dataplane_set_access(struct dataplane *dataplane, uint32_t partition, enum partition_access access);
+
+/* Names the routes and accesses set so far; once dataplane_barrier_passed() no worker goes by older ones: what was judged by
+ * those has been executed. Workers that do not run go by none.
+ */
+uint64_t dataplane_barrier(const struct dataplane *dataplane);
+bool dataplane_barrier_passed(const struct dataplane *dataplane, uint64_t barrier);
+
+/* Hands a command to its partition's worker. 0; -EAGAIN when it has PARTITION_COMMANDS_MAX to do; -EINVAL for a partition there is not.
+ */
+int dataplane_submit(struct dataplane *dataplane, struct partition_command *command);
+
+/* For partition_export_next(), between BEGIN_EXPORT and END_EXPORT. */
+struct partition *dataplane_partition(const struct dataplane *dataplane, uint32_t partition);
+
+/* Requests parked at present; any thread, a moment's truth. */
+uint32_t dataplane_parked(const struct dataplane *dataplane);
+
+/* Makes the calling thread a reader that may scan partitions. It is offline: between reader_online() and reader_offline() it must not
+ * block, and reader_quiescent() ends the life of what it found. 'name' outlives the data plane. NULL: too many readers.
+ */
+struct reader *dataplane_reader_register(struct dataplane *dataplane, const char *name);
+void dataplane_reader_unregister(struct reader *reader);
 
 /* What one worker did; a copy of naturally atomic counters, any thread. */
 struct worker_status {

@@ -39,12 +39,17 @@
 	X(WIRE_UNKNOWN_KIND, wire_unknown_kind, "a kind of datagram this version does not know")   \
 	X(WIRE_BAD_OP_COUNT, wire_bad_op_count, "operations announced in a kind that has none")    \
 	X(WIRE_UNEXPECTED_KIND, wire_unexpected_kind, "a kind that nobody sends to a node")        \
-	X(ARP_UNASKED, arp_unasked, "an ARP reply; a node asks nobody")                            \
+	X(ARP_UNASKED, arp_unasked, "an ARP reply of somebody who is no neighbour")                \
 	X(NEED_HELLO_LIMITED, need_hello_limited, "no valid session, NEED_HELLO used up")          \
 	X(SESSION_TABLE_FULL, session_table_full, "a HELLO while all sessions are in use")         \
 	X(REPLAY_IN_PROGRESS, replay_in_progress, "a copy of a write that is being executed now")  \
 	X(REPLAY_FORGOTTEN, replay_forgotten, "a copy of a write whose reply is no longer kept")   \
 	X(REPLAY_OLD, replay_old, "a write older than its session's replay window")                \
+	X(FORWARD_FOREIGN, forward_foreign, "FORWARD or its reply, not from a node of the cluster") \
+	X(FORWARD_BAD, forward_bad, "FORWARD or its reply with something else in it")              \
+	X(FORWARD_LATE, forward_late, "a second reply to a forwarded write, or one out of date")   \
+	X(FORWARD_NO_PEER, forward_no_peer, "a copy of a write that was forwarded to a lost node") \
+	X(FORWARD_NO_ROOM, forward_no_room, "a buffer without room for a FORWARD's headers")       \
 	X(MAILBOX_FULL, mailbox_full, "a packet for another worker that is far behind")            \
 	X(TX_FULL, tx_full, "an answer that the port had no room for")
 

@@ -86,6 +86,7 @@ static void fill_datagram(struct packet_view *view, const uint8_t *frame, uint16
 	view->payload_size = (uint16_t)(udp_size - PACKET_UDP_SIZE);
 	view->kind = PACKET_KIND_DATAGRAM;
 	view->udp_checksum_absent = udp_checksum_absent(frame);
+	view->is_forwarded = false;
 }
 
 /* ---- step by step ---- */

@@ -47,6 +47,10 @@ struct packet_view {
 	uint16_t payload_size;    /* bytes by the innermost length; Ethernet padding is not in it */
 	uint8_t kind;             /* enum packet_kind */
 	bool udp_checksum_absent; /* the sender gave none, so the answer carries none */
+	/* Whether the payload is a client's that another node forwarded: then it stands WIRE_FORWARD_SIZE
+	 * bytes further into the frame, and source_* are the client's. Never set by packet_parse().
+	 */
+	bool is_forwarded;
 };
 static_assert(sizeof(struct packet_view) <= 64, "one cache line");
 

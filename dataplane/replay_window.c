@@ -263,6 +263,8 @@ static enum replay_verdict judge_seen(const struct replay_table *table,
 		return REPLAY_OLD;
 	if (slot->size == REPLAY_SIZE_IN_PROGRESS)
 		return REPLAY_IN_PROGRESS;
+	if (slot->size == REPLAY_SIZE_FORWARDED)
+		return REPLAY_FORWARDED;
 	if (slot->size == REPLAY_SIZE_FORGOTTEN)
 		return REPLAY_FORGOTTEN;
 	if (slot->size > REPLAY_SLOT_REPLY_SIZE &&
@@ -325,7 +327,11 @@ static bool ring_put(struct replay_table *table, struct replay_window *window,
 	return true;
 }
 
-/* The slot of a write that was begun; NULL when the session has meanwhile sent a write that
+static_assert(REPLAY_SIZE_FORWARDED < REPLAY_SIZE_IN_PROGRESS &&
+		      REPLAY_RING_SIZE / 2 < REPLAY_SIZE_FORWARDED,
+	      "sizes of replies, then forwarded, then in progress");
+
+/* The slot of a write that was begun, and perhaps forwarded; NULL when the session has meanwhile sent a write that
  * shares its slot: then that is the one remembered, and copies of this one are OLD.
  */
 static struct replay_slot *in_progress(const struct replay_table *table,
@@ -333,7 +339,7 @@ static struct replay_slot *in_progress(const struct replay_table *table,
 {
 	struct replay_slot *slot = has_chunk(table, ticket) ? slot_of(table, ticket) : NULL;
 
-	return slot && slot->sequence == ticket.sequence && slot->size == REPLAY_SIZE_IN_PROGRESS
+	return slot && slot->sequence == ticket.sequence && slot->size >= REPLAY_SIZE_FORWARDED
 		       ? slot
 		       : NULL;
 }
@@ -363,6 +369,35 @@ void replay_cancel(struct replay_table *table, struct replay_ticket ticket)
 	slot->sequence =
 		ticket.sequence > REPLAY_WINDOW_SIZE ? ticket.sequence - REPLAY_WINDOW_SIZE : 0;
 	slot->size = REPLAY_SIZE_FORGOTTEN;
+}
+
+void replay_bind(struct replay_table *table, struct replay_ticket ticket,
+		 const struct replay_binding *binding)
+{
+	struct replay_slot *slot = in_progress(table, ticket);
+
+	if (!slot)
+		return;
+	slot->binding = *binding;
+	slot->size = REPLAY_SIZE_FORWARDED;
+}
+
+struct replay_binding replay_binding(const struct replay_table *table, struct replay_ticket ticket)
+{
+	return slot_of(table, ticket)->binding;
+}
+
+bool replay_is_forwarded(const struct replay_table *table, uint32_t session_id, uint64_t token,
+			 uint32_t sequence, struct replay_ticket *ticket)
+{
+	const struct replay_slot *slot;
+	uint32_t index = find(table, session_id, token);
+
+	if (index == NONE)
+		return false;
+	*ticket = (struct replay_ticket){ .window = index, .sequence = sequence };
+	slot = in_progress(table, *ticket);
+	return slot && slot->size == REPLAY_SIZE_FORWARDED;
 }
 
 size_t replay_reply_copy(const struct replay_table *table, struct replay_ticket ticket, uint8_t *to,

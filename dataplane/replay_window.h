@@ -6,6 +6,7 @@
 #define DATAPLANE_REPLAY_WINDOW_H
 
 #include <assert.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -53,19 +54,30 @@ struct replay_options {
 	uint32_t ring_count;   /* 0 = default */
 };
 
+/* To which node a write was sent that this one does not execute itself, and by which ownership. */
+struct replay_binding {
+	uint64_t token; /* of the session with that node */
+	uint32_t ipv4;
+	uint32_t ownership; /* see FORWARD in wire_format.h */
+	uint16_t port;
+};
+
 struct replay_slot {
 	uint32_t sequence; /* of the newest write of this slot; 0 = none yet */
-	uint16_t size; /* bytes of its reply, or REPLAY_SIZE_FORGOTTEN, REPLAY_SIZE_IN_PROGRESS */
+	uint16_t size; /* bytes of its reply, or one of REPLAY_SIZE_* */
 	uint8_t op_count;
 	uint8_t reserved;
 	union {
 		uint8_t reply[REPLAY_SLOT_REPLY_SIZE]; /* when size fits */
 		uint64_t ring_at; /* otherwise: what 'ring_head' was where the reply starts */
+		struct replay_binding binding; /* REPLAY_SIZE_FORWARDED */
 	};
 };
 static_assert(sizeof(struct replay_slot) == 32, "two slots per cache line");
+static_assert(sizeof(struct replay_binding) <= REPLAY_SLOT_REPLY_SIZE, "in the reply's place");
 #define REPLAY_SIZE_FORGOTTEN 0u
 #define REPLAY_SIZE_IN_PROGRESS UINT16_MAX
+#define REPLAY_SIZE_FORWARDED (UINT16_MAX - 1)
 
 struct replay_window {
 	uint64_t token; /* with session_id: whose window; 0 = free */
@@ -113,6 +125,7 @@ enum replay_verdict {
 	REPLAY_IN_PROGRESS, /* a copy is being executed and will be answered: drop this one */
 	REPLAY_FORGOTTEN,   /* executed, but the reply is no longer kept: drop */
 	REPLAY_OLD,         /* a newer write has its slot, or the sequence is 0: drop */
+	REPLAY_FORWARDED,   /* sent to the node of replay_binding(), not answered: send it there again */
 	REPLAY_NO_WINDOW,   /* no memory for its window now: answer RETRY; nothing is marked */
 };
 
@@ -126,7 +139,7 @@ struct replay_ticket {
 
 /* Asks whether the write 'sequence' of the session may be executed, and marks it as in progress
  * when it may. The session has been checked by the caller; token is not 0. 'ticket' is filled for
- * REPLAY_NEW and REPLAY_KNOWN.
+ * REPLAY_NEW, REPLAY_KNOWN and REPLAY_FORWARDED.
  */
 enum replay_verdict replay_begin(struct replay_table *table, uint32_t session_id, uint64_t token,
 				 uint32_t sequence, uint64_t now_ms, struct replay_ticket *ticket);
@@ -137,6 +150,21 @@ enum replay_verdict replay_begin(struct replay_table *table, uint32_t session_id
  */
 void replay_commit(struct replay_table *table, struct replay_ticket ticket, uint8_t op_count,
 		   const uint8_t *replies, size_t size);
+
+/* Instead of a commit: the write is forwarded. It stays bound to that node until its answer is committed:
+ * only that node knows whether it executed it, so no other may be asked.
+ */
+void replay_bind(struct replay_table *table, struct replay_ticket ticket,
+		 const struct replay_binding *binding);
+
+/* The binding of REPLAY_FORWARDED. */
+struct replay_binding replay_binding(const struct replay_table *table, struct replay_ticket ticket);
+
+/* Whether the write is bound to a node and not answered; then fills 'ticket', for replay_binding() and
+ * replay_commit().
+ */
+bool replay_is_forwarded(const struct replay_table *table, uint32_t session_id, uint64_t token,
+			 uint32_t sequence, struct replay_ticket *ticket);
 
 /* Takes the mark back: nothing of the request was executed (it was refused as a whole), so its
  * sequence may come again.

@@ -4,6 +4,7 @@
 
 #include <rte_branch_prediction.h>
 
+#include "dataplane/request_forward.h"
 #include "dataplane/request_reply.h"
 #include "dataplane/wire_hello.h"
 #include "dataplane/wire_map.h"
@@ -128,6 +129,12 @@ void request_control(struct core *core, struct rte_mbuf *mbuf, const struct pack
 		break;
 	case WIRE_MAP_REQUEST:
 		answer_map_request(core, mbuf, view);
+		break;
+	case WIRE_FORWARD:
+		request_forward_receive(core, mbuf, view);
+		break;
+	case WIRE_FORWARD_REPLY:
+		request_forward_return(core, mbuf, view);
 		break;
 	default:
 		core_drop(core, mbuf, DROP_WIRE_UNEXPECTED_KIND);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* Sessions at the door, and the datagrams that are not about keys: HELLO, PING, MAP_REQUEST. */
+/* Sessions at the door, and the datagrams that are no REQUEST: HELLO, PING, MAP_REQUEST, FORWARD. */
 #ifndef DATAPLANE_REQUEST_CONTROL_H
 #define DATAPLANE_REQUEST_CONTROL_H
 

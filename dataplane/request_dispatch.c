@@ -7,6 +7,7 @@
 #include "dataplane/core_outbox.h"
 #include "dataplane/request_execute.h"
 #include "dataplane/request_forward.h"
+#include "dataplane/request_park.h"
 #include "dataplane/request_reply.h"
 #include "dataplane/wire_partition.h"
 
@@ -15,12 +16,21 @@
  */
 #define LOOKUP_CHUNK 8u
 
-/* What the operations of a datagram amount to. */
+/* What the operations of a datagram amount to. The last part is about those that are not simply served
+ * here, and about all of a forwarded request.
+ */
 struct request_summary {
 	uint32_t reply_size_min; /* bytes */
-	bool writes;             /* some opcode is a write */
-	uint32_t writes_here;    /* writes to be executed by this core */
-	uint64_t workers;        /* that own its keys, a bit each */
+	uint32_t write_count;
+	uint64_t workers; /* that own its keys, a bit each */
+
+	uint32_t foreign_count;     /* operations on partitions of other nodes */
+	uint16_t foreign_node;      /* that owns the first of them */
+	bool has_two_nodes;         /* and another one some other */
+	bool is_parked;             /* one has to wait, ... */
+	uint32_t parked_partition;  /* ... for this partition */
+	uint32_t foreign_partition; /* of the first foreign operation */
+	uint32_t ownership;         /* see FORWARD in wire_format.h */
 };
 
 /* ---- reading operations ---- */
@@ -38,34 +48,84 @@ static const uint8_t *read_ops(struct core *core, const struct request *request,
 		if (unlikely(!at))
 			return NULL;
 		op->refusal = (uint8_t)opcode_judge(&op->wire);
-		summary->writes |= opcode_writes(op->wire.opcode);
+		summary->write_count += opcode_writes(op->wire.opcode);
 		summary->reply_size_min += opcode_reply_size(op->wire.opcode);
 	}
 	keys->count += count;
 	return at;
 }
 
+static void refuse(struct request_op *op, enum wire_status refusal)
+{
+	if (op->refusal == WIRE_OK)
+		op->refusal = (uint8_t)refusal;
+}
+
+static void note_foreign(const struct route_table *route, uint32_t partition,
+			 struct request_summary *summary)
+{
+	uint16_t node = route->owners[partition];
+
+	if (summary->foreign_count++ == 0) {
+		summary->foreign_node = node;
+		summary->foreign_partition = partition;
+	}
+	summary->has_two_nodes |= node != summary->foreign_node;
+}
+
+/* What the operation meets on a partition that is not simply this node's. */
+static void judge_route(const struct core *core, struct request_op *op, uint32_t partition,
+			struct request_summary *summary)
+{
+	const struct route_table *route = core->route;
+
+	summary->ownership += route->epochs[partition];
+	switch ((enum route_access)route->access[partition]) {
+	case ROUTE_BY_OWNER:
+	case ROUTE_SERVED:
+		break;
+	case ROUTE_FORWARDED:
+		note_foreign(route, partition, summary);
+		refuse(op, WIRE_NOT_OWNER);
+		break;
+	case ROUTE_UNAVAILABLE:
+		refuse(op, WIRE_UNAVAILABLE);
+		break;
+	case ROUTE_WRITES_PARKED:
+		if (!opcode_writes(op->wire.opcode))
+			break;
+		/* fall through */
+	case ROUTE_PARKED:
+		summary->is_parked = true;
+		summary->parked_partition = partition;
+		break;
+	case ROUTE_REFUSED:
+		refuse(op, WIRE_RETRY);
+		break;
+	}
+}
+
 /* Refuses what this node, or this core, may not do on the operation's partition. */
 static void judge_owner(struct core *core, struct request_op *op, uint32_t partition,
-			struct request_summary *summary)
+			bool by_route, struct request_summary *summary)
 {
 	op->worker = core->shared->worker_of[partition];
 	summary->workers |= UINT64_C(1) << op->worker;
-	if (op->refusal == WIRE_OK)
-		op->refusal = (uint8_t)request_route_judge(core->route, partition);
-	if (op->worker == core->index)
-		summary->writes_here += op->refusal != WIRE_NOT_OWNER &&
-					op->refusal != WIRE_UNAVAILABLE &&
-					opcode_writes(op->wire.opcode);
-	else if (op->refusal == WIRE_OK && opcode_writes(op->wire.opcode))
+	if (by_route)
+		judge_route(core, op, partition, summary);
+	if (op->worker == core->index || op->refusal != WIRE_OK)
+		return;
+	if (opcode_writes(op->wire.opcode))
 		op->refusal = WIRE_NOT_OWNER;
-	else if (op->refusal == WIRE_OK)
+	else
 		core->batch.foreign_workers |= UINT64_C(1) << op->worker;
 }
 
 /* Makes keys of the batch's operations from 'first' on, and judges by whom they may be touched. */
-static void make_keys(struct core *core, uint32_t first, struct request_summary *summary)
+static void make_keys(struct core *core, const struct request *request, uint32_t first,
+		      struct request_summary *summary)
 {
+	bool by_route = !core->route->serves_all || request->view->is_forwarded;
 	const struct core_shared *shared = core->shared;
 	struct shard_batch *keys = &core->batch.keys;
 
@@ -80,7 +140,7 @@ static void make_keys(struct core *core, uint32_t first, struct request_summary 
 			.size = op->wire.key_size,
 			.partition = (uint16_t)partition,
 		};
-		judge_owner(core, op, partition, summary);
+		judge_owner(core, op, partition, by_route, summary);
 	}
 }
 
@@ -90,7 +150,7 @@ static void make_keys(struct core *core, uint32_t first, struct request_summary 
 static void open_reply(struct core *core, struct request *request,
 		       const struct request_summary *summary)
 {
-	bool in_place = !summary->writes || request->view->wire.op_count == 1;
+	bool in_place = summary->write_count == 0 || request->view->wire.op_count == 1;
 
 	request->reply = in_place ? request->payload + WIRE_HEADER_SIZE : core->scratch;
 	request->at = request->reply;
@@ -100,6 +160,10 @@ static void open_reply(struct core *core, struct request *request,
 
 static void send_reply(struct core *core, const struct request *request, size_t replies_size)
 {
+	if (unlikely(request->view->is_forwarded)) {
+		request_forward_answer(core, request, WIRE_HEADER_SIZE + replies_size);
+		return;
+	}
 	core_send_reply(core, request->mbuf, request->view, WIRE_REPLY,
 			WIRE_HEADER_SIZE + replies_size);
 }
@@ -122,9 +186,26 @@ static void refuse_whole(struct core *core, const struct request *request)
 	send_reply(core, request, WIRE_REPLY_OP_SIZE);
 }
 
-/* Answers every operation RETRY: none may be executed, for its writes cannot be marked. */
+/* Answers every operation RETRY: none may be executed, and the same bytes may come again. */
 static void retry_whole(struct core *core, struct request *request,
 			const struct request_summary *summary)
+{
+	const uint8_t *end = request->payload + request->view->payload_size;
+	const uint8_t *at = request->payload + WIRE_HEADER_SIZE;
+	struct wire_request_op op;
+
+	request->is_open = true;
+	open_reply(core, request, summary);
+	while ((at = wire_request_op_read(at, end, &op)) != NULL) {
+		request->reserved -= opcode_reply_size(op.opcode);
+		request_reply_retry(core, request, op.opcode);
+	}
+	close_reply(core, request);
+}
+
+/* Answers every operation NOT_OWNER: the request came by an ownership that is over. */
+static void disown_whole(struct core *core, struct request *request,
+			 const struct request_summary *summary)
 {
 	const uint8_t *end = request->payload + request->view->payload_size;
 	const uint8_t *at = request->payload + WIRE_HEADER_SIZE;
@@ -133,7 +214,9 @@ static void retry_whole(struct core *core, struct request *request,
 	open_reply(core, request, summary);
 	while ((at = wire_request_op_read(at, end, &op)) != NULL) {
 		request->reserved -= opcode_reply_size(op.opcode);
-		request_reply_retry(core, request, op.opcode);
+		request_reply_not_owner(core, request, op.opcode,
+					wire_partition_of(op.key, op.key_size,
+							  core->shared->partition_count));
 	}
 	close_reply(core, request);
 }
@@ -149,9 +232,109 @@ static void repeat_reply(struct core *core, const struct request *request)
 	send_reply(core, request, size);
 }
 
+/* ---- elsewhere ---- */
+
+/* Whether all operations are one other node's, and the request may be sent there: not if it was sent here, or is larger
+ * than clients are told.
+ */
+static bool is_foreign_whole(const struct core *core, const struct request *request,
+			     const struct request_summary *summary)
+{
+	const struct packet_view *view = request->view;
+
+	return summary->foreign_count == view->wire.op_count && !summary->has_two_nodes &&
+	       !view->is_forwarded && view->payload_size <= core->shared->datagram_size_max;
+}
+
+/* Sends the request to the owner of all its keys, if there is one other node that is; false: it stays here, and is
+ * told whom to ask.
+ */
+static bool forward(struct core *core, struct request *request,
+		    const struct request_summary *summary)
+{
+	bool writes = summary->write_count > 0;
+	struct forward_target target = { .ownership = summary->ownership };
+	struct replay_binding binding;
+
+	if (!is_foreign_whole(core, request, summary))
+		return false;
+	switch (request_forward_to_owner(core, summary->foreign_node, summary->foreign_partition,
+					 &target)) {
+	case FORWARD_NO_SESSION:
+		return false;
+	case FORWARD_ASKING:
+		if (writes)
+			replay_cancel(core->replay, request->ticket);
+		retry_whole(core, request, summary);
+		return true;
+	case FORWARD_READY:
+		break;
+	}
+	if (writes) {
+		binding = request_forward_binding(&target);
+		replay_bind(core->replay, request->ticket, &binding);
+	}
+	request_forward_send(core, request, &target, writes);
+	return true;
+}
+
+/* A copy of a write that was forwarded: only the node that had the first one knows what became of it. */
+static void forward_again(struct core *core, struct request *request,
+			  const struct request_summary *summary)
+{
+	const struct replay_binding binding = replay_binding(core->replay, request->ticket);
+	struct forward_target target;
+
+	switch (request_forward_to_bound(core, &binding, &target)) {
+	case FORWARD_READY:
+		request_forward_send(core, request, &target, true);
+		break;
+	case FORWARD_ASKING:
+		retry_whole(core, request, summary);
+		break;
+	case FORWARD_NO_SESSION:
+		core_drop(core, request->mbuf, DROP_FORWARD_NO_PEER);
+		break;
+	}
+}
+
+/* Whether this node may execute the writes of a request that another one forwarded; otherwise it is answered. What it
+ * says to an ownership that is over stays true: epochs only grow.
+ */
+static bool is_rightly_here(struct core *core, struct request *request,
+			    const struct request_summary *summary)
+{
+	uint32_t ownership = request_forward_ownership(request);
+
+	if (ownership == summary->ownership && summary->foreign_count == 0)
+		return true;
+	core_count(&core->counters, COUNT_FORWARDS_STALE);
+	replay_cancel(core->replay, request->ticket);
+	if ((int32_t)(ownership - summary->ownership) > 0)
+		retry_whole(core, request, summary);
+	else
+		disown_whole(core, request, summary);
+	return false;
+}
+
 /* ---- admission ---- */
 
-/* Marks a request that writes in the replay window. False: it ended here, as a copy or for want of memory. */
+/* A write that was never executed here: is it to be? */
+static bool admit_new(struct core *core, struct request *request,
+		      const struct request_summary *summary)
+{
+	if (unlikely(request->view->is_forwarded) && !is_rightly_here(core, request, summary))
+		return false;
+	if (unlikely(summary->foreign_count > 0) && forward(core, request, summary))
+		return false;
+	request->has_ticket = true;
+	request->writes_open = summary->write_count;
+	return true;
+}
+
+/* Marks a request that writes in the replay window. False: it ended here, as a copy, for want of memory, or on its way
+ * to another node.
+ */
 static bool admit_write(struct core *core, struct request *request,
 			const struct request_summary *summary)
 {
@@ -160,11 +343,12 @@ static bool admit_write(struct core *core, struct request *request,
 	switch (replay_begin(core->replay, wire->session_id, wire->token, wire->sequence,
 			     core->now_ms, &request->ticket)) {
 	case REPLAY_NEW:
-		request->has_ticket = true;
-		request->writes_open = summary->writes_here;
-		return true;
+		return admit_new(core, request, summary);
 	case REPLAY_KNOWN:
 		repeat_reply(core, request);
+		break;
+	case REPLAY_FORWARDED:
+		forward_again(core, request, summary);
 		break;
 	case REPLAY_NO_WINDOW:
 		retry_whole(core, request, summary);
@@ -182,7 +366,9 @@ static bool admit_write(struct core *core, struct request *request,
 	return false;
 }
 
-/* Hands a request that writes to the one other worker that owns all its keys, if there is such a one. */
+/* Hands a request that writes to the one other worker that owns all its keys, if there is such a one. Which core deals
+ * with a write depends on nothing that changes, so all its copies meet the same replay window.
+ */
 static bool hand_to_owner(struct core *core, const struct request *request,
 			  const struct request_summary *summary)
 {
@@ -196,14 +382,24 @@ static bool hand_to_owner(struct core *core, const struct request *request,
 	return true;
 }
 
-/* Whether the request is to be executed here; otherwise it was answered, handed over or dropped. */
+static void park(struct core *core, struct request *request, const struct request_summary *summary)
+{
+	if (!request_park(core, request->mbuf, request->view, summary->parked_partition))
+		retry_whole(core, request, summary);
+}
+
+/* Whether the request is to be executed here; otherwise it was answered, parked, dropped or sent elsewhere. */
 static bool admit(struct core *core, struct request *request, const struct request_summary *summary)
 {
-	if (likely(!summary->writes))
-		return true;
-	if (hand_to_owner(core, request, summary))
+	if (summary->write_count > 0 && hand_to_owner(core, request, summary))
 		return false;
-	return summary->writes_here == 0 || admit_write(core, request, summary);
+	if (unlikely(summary->is_parked)) {
+		park(core, request, summary);
+		return false;
+	}
+	if (summary->write_count > 0)
+		return admit_write(core, request, summary);
+	return likely(summary->foreign_count == 0) || !forward(core, request, summary);
 }
 
 /* ---- execution ---- */
@@ -272,9 +468,10 @@ static void execute(struct core *core, struct request *request, uint32_t first, 
 /* The replay window remembers the reply unless each of its writes was put off: then the same request
  * may come again.
  */
-static void remember(struct core *core, const struct request *request)
+static void remember(struct core *core, struct request *request)
 {
-	if (request->writes_open == 0)
+	request->is_open = request->writes_open == 0;
+	if (request->is_open)
 		replay_cancel(core->replay, request->ticket);
 	else
 		replay_commit(core->replay, request->ticket, request->view->wire.op_count,
@@ -330,7 +527,7 @@ static void dispatch_small(struct core *core, struct request *request)
 		refuse_whole(core, request);
 		return;
 	}
-	make_keys(core, first, &summary);
+	make_keys(core, request, first, &summary);
 	if (unlikely(!admit(core, request, &summary))) {
 		batch->keys.count = first;
 		return;
@@ -350,7 +547,7 @@ static const uint8_t *read_chunk(struct core *core, const struct request *reques
 	empty_batch(&core->batch);
 	at = read_ops(core, request, at, left < SHARD_BATCH_MAX ? left : SHARD_BATCH_MAX, summary);
 	if (at)
-		make_keys(core, 0, summary);
+		make_keys(core, request, 0, summary);
 	return at;
 }
 
@@ -368,8 +565,7 @@ static void dispatch_large(struct core *core, struct request *request)
 	if (!is_whole(core, request, at, &summary)) {
 		refuse_whole(core, request);
 	} else if (admit(core, request, &summary)) {
-		summary.writes =
-			true; /* build the reply apart: later operations are yet to be read */
+		summary.write_count++; /* build the reply apart: later operations are yet to be read */
 		open_reply(core, request, &summary);
 		at = request->payload + WIRE_HEADER_SIZE;
 		for (uint32_t read = 0; read < op_count; read += keys->count) {
@@ -394,7 +590,10 @@ void request_dispatch(struct core *core, struct rte_mbuf *mbuf, const struct pac
 	request->mbuf = mbuf;
 	request->view = view;
 	request->payload = rte_pktmbuf_mtod_offset(mbuf, uint8_t *, PACKET_AT_UDP_PAYLOAD);
+	if (unlikely(view->is_forwarded))
+		request->payload += WIRE_FORWARD_SIZE;
 	request->has_ticket = false;
+	request->is_open = false;
 	if (likely(op_count <= SHARD_BATCH_MAX))
 		dispatch_small(core, request);
 	else

@@ -9,11 +9,14 @@
  *
  *      cannot be parsed, or its replies cannot fit         one BAD_REQUEST
  *      it writes, and all its keys are another worker's    handed to that worker
- *      it writes, and is known to the replay window        its first answer again, or dropped
+ *      a partition is about to change its owner            parked, or RETRY
+ *      it writes, and is known to the replay window        its first answer again, or forwarded again, or dropped
+ *      it was forwarded here by an ownership that is over  NOT_OWNER
+ *      all its keys are one other node's                   forwarded to that node
  *      else                                                executed in this core's batch
  *
  * An operation is executed whatever becomes of the others in its datagram. A key of another worker is read here, and not
- * written: NOT_OWNER.
+ * written: NOT_OWNER. So are keys of other nodes when a datagram has keys of several.
  *
  * Thread safety: the core's own.
  */

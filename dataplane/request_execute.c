@@ -349,11 +349,15 @@ static void execute_get_and_touch(const struct execution *e)
 
 static void execute_refused(const struct execution *e, enum wire_status refusal)
 {
-	if (refusal == WIRE_NOT_OWNER)
+	if (refusal == WIRE_NOT_OWNER) {
 		request_reply_not_owner(e->core, e->request, e->op->opcode,
 					e->core->batch.keys.keys[e->i].partition);
-	else
+	} else if (refusal == WIRE_RETRY) {
+		e->request->writes_open -= opcode_writes(e->op->opcode);
+		request_reply_retry(e->core, e->request, e->op->opcode);
+	} else {
 		reply(e, refusal, 0);
+	}
 }
 
 void request_execute(struct core *core, struct request *request, uint32_t i)

@@ -62,6 +62,34 @@ static inline void core_send(struct core *core, struct rte_mbuf *mbuf, size_t fr
 	core->tx[core->tx_count++] = mbuf;
 }
 
+/* Lets the port fill the checksums of a frame whose UDP checksum is left to it. */
+static inline void core_offload_checksums(struct rte_mbuf *mbuf)
+{
+	mbuf->l2_len = PACKET_ETHERNET_SIZE;
+	mbuf->l3_len = PACKET_IPV4_SIZE;
+	mbuf->ol_flags = RTE_MBUF_F_TX_IPV4 | RTE_MBUF_F_TX_UDP_CKSUM;
+}
+
+static inline enum udp_checksum core_checksum(const struct core *core, bool is_absent)
+{
+	return packet_reply_checksum(is_absent,
+				     core->shared->port && core->shared->port->tx_fills_checksums);
+}
+
+/* Sends the datagram of 'payload_size' bytes that stands in the mbuf, headers to be written. */
+static inline void core_send_flow(struct core *core, struct rte_mbuf *mbuf,
+				  const struct packet_flow *flow, size_t payload_size,
+				  bool is_checksum_absent)
+{
+	enum udp_checksum checksum = core_checksum(core, is_checksum_absent);
+
+	core_send(core, mbuf,
+		  packet_build_udp(rte_pktmbuf_mtod(mbuf, uint8_t *), flow, payload_size,
+				   checksum));
+	if (checksum == UDP_CHECKSUM_OFFLOAD)
+		core_offload_checksums(mbuf);
+}
+
 /* Sends the datagram back to where it came from: its payload of 'payload_size' bytes is in place, but
  * for the kind.
  */
@@ -70,16 +98,12 @@ static inline void core_send_back(struct core *core, struct rte_mbuf *mbuf,
 				  size_t payload_size)
 {
 	uint8_t *frame = rte_pktmbuf_mtod(mbuf, uint8_t *);
-	bool offload = core->shared->port && core->shared->port->tx_fills_checksums;
-	enum udp_checksum checksum = packet_reply_checksum(view->udp_checksum_absent, offload);
+	enum udp_checksum checksum = core_checksum(core, view->udp_checksum_absent);
 
 	frame[PACKET_AT_UDP_PAYLOAD + WIRE_AT_KIND] = (uint8_t)kind;
 	core_send(core, mbuf, packet_build_reply(frame, payload_size, checksum));
-	if (checksum == UDP_CHECKSUM_OFFLOAD) {
-		mbuf->l2_len = PACKET_ETHERNET_SIZE;
-		mbuf->l3_len = PACKET_IPV4_SIZE;
-		mbuf->ol_flags = RTE_MBUF_F_TX_IPV4 | RTE_MBUF_F_TX_UDP_CKSUM;
-	}
+	if (checksum == UDP_CHECKSUM_OFFLOAD)
+		core_offload_checksums(mbuf);
 }
 
 /* The same for an answer, which tells the version of the node's map. */

@@ -90,6 +90,44 @@ static inline void wire_header_write(uint8_t *bytes, const struct wire_header *h
 	wire_put_u32(bytes + WIRE_AT_MAP_VERSION, header->map_version);
 }
 
+/* The body of FORWARD and FORWARD_REPLY. */
+struct wire_forward {
+	uint32_t client_ipv4; /* host byte order */
+	uint16_t client_port;
+	uint16_t entry_port;
+	uint8_t client_mac[6];
+	uint8_t hop_count;
+	uint8_t flags; /* enum wire_forward_flag */
+	uint32_t ownership;
+};
+
+#define WIRE_AT_FORWARD_FLAGS 15u
+
+/* Reads WIRE_FORWARD_BODY_SIZE bytes. */
+static inline void wire_forward_read(const uint8_t *body, struct wire_forward *forward)
+{
+	forward->client_ipv4 = wire_get_u32(body);
+	forward->client_port = wire_get_u16(body + 4);
+	forward->entry_port = wire_get_u16(body + 6);
+	memcpy(forward->client_mac, body + 8, sizeof(forward->client_mac));
+	forward->hop_count = body[14];
+	forward->flags = body[WIRE_AT_FORWARD_FLAGS];
+	forward->ownership = wire_get_u32(body + 16);
+}
+
+/* Writes WIRE_FORWARD_BODY_SIZE bytes. */
+static inline void wire_forward_write(uint8_t *body, const struct wire_forward *forward)
+{
+	wire_put_u32(body, forward->client_ipv4);
+	wire_put_u16(body + 4, forward->client_port);
+	wire_put_u16(body + 6, forward->entry_port);
+	memcpy(body + 8, forward->client_mac, sizeof(forward->client_mac));
+	body[14] = forward->hop_count;
+	body[WIRE_AT_FORWARD_FLAGS] = forward->flags;
+	wire_put_u32(body + 16, forward->ownership);
+	wire_put_u32(body + 20, 0);
+}
+
 /* One request operation; 'key' and 'value' point into the datagram. */
 struct wire_request_op {
 	uint8_t opcode;

@@ -152,9 +152,10 @@ enum wire_status {
  */
 
 /* What the replay window remembers. RETRY, NOT_OWNER and UNAVAILABLE say that this operation was not executed.
- * A reply in which no write was executed (each write has one of these statuses) is not remembered: after RETRY the client waits and sends
- * the same bytes again. As soon as one write of the datagram was judged otherwise the reply is remembered for its sequence, and the
- * client asks the refused operations again under a new sequence; so neither a late duplicate nor a new question executes a write twice.
+ * When every write of a datagram was answered RETRY, nothing is remembered: the client waits and sends the same bytes again. Any other reply
+ * to a datagram with a write is remembered for its sequence, and the client asks the refused operations again under a new sequence; so
+ * neither a late duplicate nor a new question executes a write twice. That holds for NOT_OWNER too: a copy that arrives when the node owns
+ * the partition again, or forwards, gets the same NOT_OWNER.
  */
 
 /* Of replies of writes that are longer than one operation with a number, a node remembers the last so many bytes for each session at
@@ -168,8 +169,27 @@ enum wire_status {
  */
 #define WIRE_RETRANSMIT_MS_MAX 25000u
 
-/* FORWARD body, between nodes only: 0 client_ipv4 u32 | 4 client_port u16 | 6 hop_count u8 | 7 reserved u8 | 8 the client's datagram */
-#define WIRE_FORWARD_BODY_SIZE 8u
+/* FORWARD and FORWARD_REPLY, between nodes only. The header has the token of the two nodes' session and session_id 0, sequence 0; the body
+ * says for whom, and is sent back as it came but for the flags; the client's datagram, or the one for the client, follows.
+ *
+ *      0              4             6            8            14          15      16              20         24
+ *      +--------------+-------------+------------+------------+-----------+-------+---------------+----------+-----------
+ *      | client_ipv4  | client_port | entry_port | client_mac | hop_count | flags | ownership u32 | reserved | datagram
+ *      +--------------+-------------+------------+------------+-----------+-------+---------------+----------+-----------
+ *
+ * entry_port is the port that the client sent to, client_mac the station that its frame came from. hop_count is 1: nobody forwards twice.
+ * ownership is the sum of the epochs by which the sender routed, one for each operation. The receiver executes writes only if it owns all
+ * their partitions at epochs of the same sum.
+ */
+#define WIRE_FORWARD_BODY_SIZE 24u
+/* What forwarding adds to a datagram: the largest that a node takes leaves room for it in a frame. */
+#define WIRE_FORWARD_SIZE (WIRE_HEADER_SIZE + WIRE_FORWARD_BODY_SIZE)
+
+enum wire_forward_flag {
+	WIRE_FORWARD_WRITES = 0x01,            /* an operation writes */
+	WIRE_FORWARD_CHECKSUM_ABSENT = 0x02,   /* the client gave no UDP checksum */
+	WIRE_FORWARD_OPEN = 0x04,              /* in replies: nothing is remembered, the same bytes may come again */
+};
 
 /* MAP_REQUEST body: 0 first_partition u16 | 2 zeros to WIRE_MAP_REQUEST_BODY_SIZE. Needs a session.
  * MAP_REPLY body:   0 partition_count u16 | 2 first_partition u16 | 4 owner_count u16 | 6 node_count u16 |

@@ -65,6 +65,11 @@ void partition_end_export(struct partition *partition)
 	__atomic_store_n(&partition->export, NULL, __ATOMIC_RELAXED);
 }
 
+struct partition_export *partition_export_of(const struct partition *partition)
+{
+	return partition->export;
+}
+
 bool partition_is_key_migrated(const struct partition *partition, uint32_t slot)
 {
 	const struct partition_export *export = partition->export;

@@ -55,6 +55,9 @@ void partition_begin_export(struct partition *partition, struct partition_export
 /* The owner touches the export no more; without an export it does nothing (owner). */
 void partition_end_export(struct partition *partition);
 
+/* NULL: it has none (owner). */
+struct partition_export *partition_export_of(const struct partition *partition);
+
 /* Whether writes to the slot are to be shipped: the scan has passed it, or will not reach it
  * (owner).
  */

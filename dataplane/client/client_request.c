@@ -344,22 +344,21 @@ static bool is_refusal(uint8_t status)
 }
 
 /* Whether the request must be sent again as it is, because a refused write of it could otherwise be
- * executed twice: see "What the replay window remembers" in wire_format.h.
+ * executed twice: the node remembers nothing of it. See "What the replay window remembers" in
+ * wire_format.h.
  */
 static bool must_stay(const struct client_request *request, const struct wire_reply_op *replies)
 {
-	bool asks_to_wait = false;
-	bool has_refused_write = false;
+	bool has_write = false;
 
 	for (uint32_t i = 0; i < request->op_count; i++) {
 		if (!client_opcode_is_write(request->opcodes[i]))
 			continue;
-		if (!is_refusal(replies[i].status))
+		if (replies[i].status != WIRE_RETRY)
 			return false;
-		has_refused_write = true;
-		asks_to_wait |= replies[i].status == WIRE_RETRY;
+		has_write = true;
 	}
-	return has_refused_write && (asks_to_wait || request->transmissions > 1);
+	return has_write;
 }
 
 static bool is_sane_reply(const struct wire_reply_op *reply, uint8_t opcode)

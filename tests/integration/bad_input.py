@@ -266,7 +266,7 @@ def without_session(p):
     p.send("kinds", [p.datagram(wire.header(k, c) + bytes(n)) for k in range(256) for c, n in ((0, 0), (0, 64), (1, 64))])
     p.send("sizes", [p.datagram((wire.header(k) + bytes(1448))[:n]) for k in range(12) for n in (*range(0, 120, 3), 1472)])
     p.send("op_count", [p.datagram(wire.header(wire.REQUEST, c) + operation("GET", b"k") * c) for c in range(0, 150, 7)])
-    p.send("FORWARD", [p.datagram(wire.header(k) + struct.pack(">4sHBB", bytes((10, 77, 0, 1)), 4000, hops, 0) +
+    p.send("FORWARD", [p.datagram(wire.header(k) + struct.pack(">4sHH6sBBII", bytes((10, 77, 0, 1)), 4000, 7700, bytes(6), hops, 1, 1, 0) +
                                   wire.header(wire.REQUEST, 1, 1, 2, 3) + operation("SET", b"witness:1", b"harmed"))
                        for k in (wire.FORWARD, wire.FORWARD_REPLY) for hops in (0, 1, 2, 255)])
     p.send("noise", [p.datagram(p.rng.randbytes(p.rng.randrange(1473))) for _ in range(300)])
@@ -392,7 +392,8 @@ def every_reason(p):
     """The cases before this one have raised every counter of a drop that a sender alone can raise."""
     quiet = {name[5:] for name, value in p.admin.counters().items() if name.startswith("drop_") and value == 0}
     assert quiet == {"frame_segmented", "frame_oversized", "need_hello_limited", "session_table_full", "replay_in_progress",
-                     "replay_forgotten", "replay_old", "mailbox_full", "tx_full"}, quiet
+                     "replay_forgotten", "replay_old", "forward_bad", "forward_late", "forward_no_peer", "forward_no_room",
+                     "mailbox_full", "tx_full"}, quiet
 
 
 def mixed(p, count=3000):

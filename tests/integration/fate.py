@@ -12,8 +12,8 @@ from wire import HEADER
 WINDOW = 1024
 ANSWER_KINDS = {wire.HELLO: wire.HELLO_REPLY, wire.REQUEST: wire.REPLY, wire.MAP_REQUEST: wire.MAP_REPLY, wire.PING: wire.PONG}
 # Bytes after the header that a kind needs at least.
-BODY_SIZE_MIN = {wire.HELLO: 64, wire.HELLO_REPLY: 64, wire.REQUEST: 0, wire.REPLY: 0, wire.FORWARD: 32,
-                 wire.FORWARD_REPLY: 32, wire.MAP_REQUEST: 8, wire.MAP_REPLY: 8, wire.PING: 0, wire.PONG: 0}
+BODY_SIZE_MIN = {wire.HELLO: 64, wire.HELLO_REPLY: 64, wire.REQUEST: 0, wire.REPLY: 0, wire.FORWARD: 48,
+                 wire.FORWARD_REPLY: 48, wire.MAP_REQUEST: 8, wire.MAP_REPLY: 8, wire.PING: 0, wire.PONG: 0}
 # Opcode: flags allowed, flags needed, sizes of value (None = any).
 RULES = {1: (0, 0, (0,)), 2: (2, 0, None), 3: (1, 0, (0,)), 4: (2, 0, None), 5: (2, 0, None), 6: (3, 1, None),
          7: (2, 0, (8, 16)), 8: (0, 0, None), 9: (2, 2, (0,)), 10: (2, 2, (0,)), 11: (0, 0, (0,)), 12: (0, 0, (0,))}
@@ -52,12 +52,13 @@ class Session:
 class Node:
     """A model of one node and of what it has granted."""
 
-    def __init__(self, mac, address, base_port=7700, workers=1, datagram_size_max=1472):
+    def __init__(self, mac, address, base_port=7700, workers=1, payload_size_max=1472):
         self.mac = mac
         self.address = socket.inet_aton(address)
         self.base_port = base_port
         self.workers = workers
-        self.datagram_size_max = datagram_size_max
+        self.payload_size_max = payload_size_max  # of a frame
+        self.datagram_size_max = payload_size_max - 48  # room to forward it
         self.sessions = {}  # (ipv4, port) -> Session
         self.sessions_max = 2**24
         self.challenges = set()  # (ipv4, port, worker port, nonce, challenge)
@@ -65,7 +66,7 @@ class Node:
     # ---- frames ----
 
     def judge(self, frame):
-        if len(frame) > self.datagram_size_max + 42:
+        if len(frame) > self.payload_size_max + 42:
             return drop("frame_oversized")
         ethertype = eth.word(frame, 12)
         if frame[:6] != self.mac and not (ethertype == eth.ARP and frame[:6] == eth.BROADCAST):
@@ -152,6 +153,8 @@ class Node:
             return drop("wire_short")
         if payload[3] and kind not in (wire.REQUEST, wire.REPLY):
             return drop("wire_bad_op_count")
+        if kind in (wire.FORWARD, wire.FORWARD_REPLY):
+            return drop("forward_foreign")
         if kind not in ANSWER_KINDS:
             return drop("wire_unexpected_kind")
         if kind == wire.PING:

@@ -12,13 +12,14 @@
 #include "dataplane/core_loop.h"
 #include "dataplane/core_outbox.h"
 #include "dataplane/packet_build.h"
+#include "dataplane/request_park.h"
 #include "dataplane/wire_hello.h"
 #include "storage/item_memory.h"
 #include "tests/unit/unit.h"
 
 #define START_MS UINT64_C(1700000000000)
 
-static const uint8_t node_mac[6] = { 0x02, 0x47, 0, 0, 0, 1 };
+static const uint8_t node_mac[6] = { 0x02, 0x47, 0, 0, 0, 1 }; /* of node 0; the last but one numbers */
 static const uint8_t client_mac[6] = { 0x02, 0x47, 0, 0, 0, 2 };
 
 static void require(bool what, const char *text)
@@ -41,6 +42,12 @@ static struct rte_mempool *mbuf_pool(void)
 	return pool;
 }
 
+void unit_node_mac(uint8_t mac[6], uint32_t number)
+{
+	memcpy(mac, node_mac, 6);
+	mac[4] = (uint8_t)number;
+}
+
 static uint32_t or_default(uint32_t value, uint32_t value_default)
 {
 	return value ? value : value_default;
@@ -49,8 +56,9 @@ static uint32_t or_default(uint32_t value, uint32_t value_default)
 static void create_shared(struct unit_node *node, const struct unit_node_options *options)
 {
 	struct core_shared *shared = aligned_alloc(64, sizeof(*shared));
-	const struct wire_map_node self = { UNIT_NODE_IPV4, UNIT_NODE_PORT,
+	const struct wire_map_node self = { UNIT_NODE_IPV4 + options->number, UNIT_NODE_PORT,
 					    (uint16_t)or_default(options->worker_count, 1) };
+	uint8_t mac[6];
 
 	require(shared, "no memory");
 	memset(shared, 0, sizeof(*shared));
@@ -60,8 +68,9 @@ static void create_shared(struct unit_node *node, const struct unit_node_options
 	shared->datagram_size_max = UNIT_NODE_DATAGRAM_MAX;
 	shared->value_size_max = UNIT_NODE_DATAGRAM_MAX - WIRE_HEADER_SIZE - WIRE_REPLY_OP_SIZE;
 	shared->boot_id = 77;
-	packet_local_init(&shared->local, node_mac, UNIT_NODE_IPV4, UNIT_NODE_PORT,
-			  self.worker_count);
+	unit_node_mac(mac, options->number);
+	packet_local_init(&shared->local, mac, self.ipv4, UNIT_NODE_PORT, self.worker_count);
+	shared->pool = mbuf_pool();
 	memset(shared->key_secret.bytes, 0x5a, sizeof(shared->key_secret.bytes));
 	for (uint32_t p = 0; p < shared->partition_count; p++)
 		shared->worker_of[p] = (uint8_t)(p % shared->worker_count);
@@ -76,6 +85,7 @@ static void create_core(struct unit_node *node, const struct unit_node_options *
 {
 	struct core_parts parts = { .shared = node->shared, .index = i };
 	struct replay_options replay = { 64, 256, 16 };
+	static uint32_t made; /* a test that failed half way leaves its nodes, and their names, behind */
 	uint8_t seed[SESSION_SEED_SIZE];
 	char name[16];
 	struct shard_options shard = {
@@ -89,8 +99,8 @@ static void create_core(struct unit_node *node, const struct unit_node_options *
 		.secret = &node->shared->key_secret,
 	};
 
-	snprintf(name, sizeof(name), "unit%u", i);
-	memset(seed, (int)i + 1, sizeof(seed));
+	snprintf(name, sizeof(name), "unit%u", made++ % 1000000);
+	memset(seed, (int)(16 * options->number + i) + 1, sizeof(seed));
 	require(shard_create(&parts.shard, &shard) == 0, "no shard");
 	require(session_table_create(&parts.sessions, i, or_default(options->session_count, 64),
 				     seed) == 0,
@@ -106,6 +116,7 @@ void unit_node_create(struct unit_node *node, const struct unit_node_options *op
 	struct item_memory_options memory = { .limit_bytes = options->memory_limit_bytes };
 
 	memset(node, 0, sizeof(*node));
+	node->number = options->number;
 	if (memory.limit_bytes == 0)
 		memory.limit_bytes = 64u << 20;
 	require(item_memory_create(&node->memory, &memory) == 0, "no item memory");
@@ -137,25 +148,15 @@ void unit_node_destroy(struct unit_node *node)
 	free(node->shared);
 }
 
-void unit_node_advance(struct unit_node *node, uint64_t ms)
+static void settle_once(struct unit_node *node)
 {
-	for (uint32_t i = 0; i < node->shared->worker_count; i++)
-		node->cores[i]->now_ms += ms;
-}
-
-void unit_node_settle(struct unit_node *node)
-{
-	for (uint32_t turn = 0; turn < 64; turn++) {
-		node->period->started++;
-		node->period->completed = node->period->started;
-		for (uint32_t i = 0; i < node->shared->worker_count; i++) {
-			shard_housekeeping(node->cores[i]->shard);
-			shard_background(node->cores[i]->shard, node->cores[i]->now_ms, 4096);
-		}
+	node->period->started++;
+	node->period->completed = node->period->started;
+	for (uint32_t i = 0; i < node->shared->worker_count; i++) {
+		shard_housekeeping(node->cores[i]->shard);
+		shard_background(node->cores[i]->shard, node->cores[i]->now_ms, 4096);
 	}
 }
-
-/* ---- packets ---- */
 
 static void collect(struct unit_node *node, struct core *core)
 {
@@ -186,11 +187,91 @@ static bool deliver_mail(struct unit_node *node, uint32_t to)
 	return any;
 }
 
+static void deliver(struct unit_node *node)
+{
+	bool any = true;
+
+	while (any) {
+		any = false;
+		for (uint32_t to = 0; to < node->shared->worker_count; to++)
+			any |= deliver_mail(node, to);
+	}
+	rcu_quiescent_state();
+}
+
+void unit_node_unpark(struct unit_node *node)
+{
+	for (uint32_t i = 0; i < node->shared->worker_count; i++) {
+		bool more = node->cores[i]->parking.count > 0;
+
+		while (more) {
+			more = request_unpark(node->cores[i]);
+			collect(node, node->cores[i]);
+		}
+	}
+	deliver(node);
+}
+
+void unit_node_set_routes(struct unit_node *node, struct route_table *table)
+{
+	const struct route_network network = { .ipv4 = UNIT_NODE_IPV4 + node->number };
+
+	require(route_meet_neighbors(table, node->route, &network) == 0, "no neighbours");
+	table->serial = ++node->route_serial;
+	route_table_destroy(route_publish(&node->shared->route, table));
+	node->route = table;
+	for (uint32_t i = 0; i < node->shared->worker_count; i++)
+		core_take_route(node->cores[i]);
+	unit_node_unpark(node);
+}
+
+void unit_node_set_access(struct unit_node *node, uint32_t partition, enum route_access access)
+{
+	struct route_table *table = route_table_copy(node->route);
+
+	require(table, "no memory");
+	for (uint32_t p = 0; p < table->partition_count; p++) {
+		uint8_t before = node->route->access[p];
+
+		if (before >= ROUTE_WRITES_PARKED)
+			table->access[p] = before;
+	}
+	table->access[partition] = (uint8_t)access;
+	unit_node_set_routes(node, table);
+}
+
+void unit_node_command(struct unit_node *node, struct partition_command *command)
+{
+	struct core *core = node->cores[node->shared->worker_of[command->partition]];
+
+	command->is_finished = false;
+	command->records_applied = 0;
+	command->stuck_since_ms = 0;
+	require(rte_ring_sp_enqueue(core->commands, command) == 0, "too many commands");
+	while (!partition_command_is_done(command)) {
+		partition_command_run(core, 32);
+		settle_once(node);
+	}
+}
+
+void unit_node_advance(struct unit_node *node, uint64_t ms)
+{
+	for (uint32_t i = 0; i < node->shared->worker_count; i++)
+		node->cores[i]->now_ms += ms;
+}
+
+void unit_node_settle(struct unit_node *node)
+{
+	for (uint32_t turn = 0; turn < 64; turn++)
+		settle_once(node);
+}
+
+/* ---- packets ---- */
+
 void unit_node_receive(struct unit_node *node, uint32_t worker, const uint8_t *const *frames,
 		       const size_t *sizes, uint32_t count)
 {
 	struct rte_mbuf *mbufs[PORT_BURST_MAX];
-	bool any = true;
 
 	for (uint32_t i = 0; i < count; i++) {
 		mbufs[i] = rte_pktmbuf_alloc(mbuf_pool());
@@ -199,12 +280,7 @@ void unit_node_receive(struct unit_node *node, uint32_t worker, const uint8_t *c
 	}
 	core_process_burst(node->cores[worker], mbufs, count);
 	collect(node, node->cores[worker]);
-	while (any) {
-		any = false;
-		for (uint32_t to = 0; to < node->shared->worker_count; to++)
-			any |= deliver_mail(node, to);
-	}
-	rcu_quiescent_state();
+	deliver(node);
 }
 
 size_t unit_node_take(struct unit_node *node, uint8_t *frame)
@@ -243,20 +319,19 @@ size_t unit_frame(uint8_t *frame, const struct unit_client *client, uint32_t wor
 {
 	struct packet_flow flow = {
 		.source_ipv4 = client->ipv4,
-		.destination_ipv4 = UNIT_NODE_IPV4,
+		.destination_ipv4 = UNIT_NODE_IPV4 + client->node,
 		.source_port = client->port,
 		.destination_port = (uint16_t)(UNIT_NODE_PORT + worker),
 	};
 
 	memcpy(flow.source_mac, client_mac, sizeof(flow.source_mac));
-	memcpy(flow.destination_mac, node_mac, sizeof(flow.destination_mac));
+	unit_node_mac(flow.destination_mac, client->node);
 	memcpy(frame + PACKET_AT_UDP_PAYLOAD, datagram->payload, datagram->size);
 	return packet_build_udp(frame, &flow, datagram->size, UDP_CHECKSUM_SOFTWARE);
 }
 
-/* The answer as its client's network card would judge it. */
-static size_t check_answer(const struct unit_client *client, uint32_t worker, const uint8_t *frame,
-			   size_t size, uint8_t *payload)
+size_t unit_check_answer(const struct unit_client *client, uint32_t worker, const uint8_t *frame,
+			 size_t size, uint8_t *payload)
 {
 	struct packet_local local;
 	struct packet_view view;
@@ -264,9 +339,9 @@ static size_t check_answer(const struct unit_client *client, uint32_t worker, co
 	packet_local_init(&local, client_mac, client->ipv4, client->port, 1);
 	CU_ASSERT_EQUAL_FATAL(packet_parse(&local, frame, size, PACKET_CHECKED_NOTHING, &view),
 			      DROP_NONE);
-	CU_ASSERT_EQUAL(view.source_ipv4, UNIT_NODE_IPV4);
+	CU_ASSERT_EQUAL(view.source_ipv4, UNIT_NODE_IPV4 + client->node);
 	CU_ASSERT_EQUAL(view.source_port, UNIT_NODE_PORT + worker);
-	CU_ASSERT_TRUE(view.payload_size <= UNIT_NODE_DATAGRAM_MAX);
+	CU_ASSERT_TRUE(view.payload_size <= UNIT_NODE_PAYLOAD_MAX);
 	CU_ASSERT_EQUAL(size, PACKET_HEADERS_SIZE + (size_t)view.payload_size);
 	memcpy(payload, view.payload, view.payload_size);
 	return view.payload_size;
@@ -282,7 +357,7 @@ size_t unit_exchange(struct unit_node *node, const struct unit_client *client, u
 	unit_node_receive(node, worker, frames, &size, 1);
 	size = unit_node_take(node, frame);
 	CU_ASSERT_EQUAL(node->reply_count, 0);
-	return size == 0 ? 0 : check_answer(client, worker, frame, size, payload);
+	return size == 0 ? 0 : unit_check_answer(client, worker, frame, size, payload);
 }
 
 static bool hello(struct unit_node *node, struct unit_client *client, uint32_t worker,

@@ -8,12 +8,14 @@
 #include <stdint.h>
 
 #include "dataplane/core_state.h"
+#include "dataplane/partition_command.h"
 
 #define UNIT_NODE_IPV4 0x0a010101u
 #define UNIT_NODE_PORT 7700u
 #define UNIT_NODE_MTU 1500u
-#define UNIT_NODE_DATAGRAM_MAX (UNIT_NODE_MTU - 28u)
-#define UNIT_NODE_REPLY_MAX 256u
+#define UNIT_NODE_PAYLOAD_MAX (UNIT_NODE_MTU - 28u) /* of a frame, ... */
+#define UNIT_NODE_DATAGRAM_MAX (UNIT_NODE_PAYLOAD_MAX - WIRE_FORWARD_SIZE) /* ... of a datagram */
+#define UNIT_NODE_REPLY_MAX 1200u
 
 struct unit_node_options {
 	uint32_t worker_count;     /* 0 = 1 */
@@ -21,6 +23,7 @@ struct unit_node_options {
 	size_t memory_limit_bytes; /* 0 = 64 MB */
 	uint32_t session_count;    /* 0 = 64 */
 	uint32_t mailbox_capacity; /* 0 = 64 */
+	uint32_t number;           /* of the node: its address is UNIT_NODE_IPV4 + number */
 };
 
 /* Several cores in one thread. Answers gather in 'replies' until they are taken. */
@@ -30,6 +33,8 @@ struct unit_node {
 	struct item_memory *memory;
 	struct grace_period *period;
 	struct route_table *route;
+	uint32_t number;
+	uint64_t route_serial;
 	uint32_t reply_count;
 	struct rte_mbuf *replies[UNIT_NODE_REPLY_MAX];
 };
@@ -37,6 +42,21 @@ struct unit_node {
 /* Aborts when anything fails. */
 void unit_node_create(struct unit_node *node, const struct unit_node_options *options);
 void unit_node_destroy(struct unit_node *node);
+
+/* Takes 'table' for the node's routes, as dataplane_set_routes() does; cores see it at once. */
+void unit_node_set_routes(struct unit_node *node, struct route_table *table);
+
+/* What a turn does with parked requests; unit_node_set_routes() does it too. */
+void unit_node_unpark(struct unit_node *node);
+
+/* Has the owner core do the command. */
+void unit_node_command(struct unit_node *node, struct partition_command *command);
+
+/* The MAC of node 'number'. */
+void unit_node_mac(uint8_t mac[6], uint32_t number);
+
+/* Sets the access of one partition, as dataplane_set_access() does; cores see it at once. */
+void unit_node_set_access(struct unit_node *node, uint32_t partition, enum route_access access);
 
 /* Moves the node's clock; it starts at a fixed time. */
 void unit_node_advance(struct unit_node *node, uint64_t ms);
@@ -61,6 +81,7 @@ struct unit_client {
 	uint32_t session_id;
 	uint64_t token;
 	uint32_t sequence; /* of the last request */
+	uint32_t node;     /* number of the node that it talks to */
 };
 
 /* Opens a session with 'worker' by both HELLOs; false when the node does not grant one. */
@@ -79,6 +100,10 @@ void unit_request_add(struct unit_datagram *datagram, const struct wire_request_
 /* The frame that carries 'datagram' from 'client' to 'worker's UDP port; its size. 'frame' has 2048 bytes. */
 size_t unit_frame(uint8_t *frame, const struct unit_client *client, uint32_t worker,
 		  const struct unit_datagram *datagram);
+
+/* Checks an answer's headers as its client's network card would; its payload's size, copied to 'payload' (2048 bytes). */
+size_t unit_check_answer(const struct unit_client *client, uint32_t worker, const uint8_t *frame,
+			 size_t size, uint8_t *payload);
 
 /* Sends the datagram to 'worker' and takes the one answer. Checks its headers; returns the payload's size, 0 when there is no
  * answer. 'payload' has 2048 bytes.

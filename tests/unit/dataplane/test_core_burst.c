@@ -231,10 +231,10 @@ static void a_frame_over_the_mtu_is_dropped(void)
 	uint8_t payload[2048];
 
 	unit_node_create(&node, &options);
-	datagram_begin(&datagram, &header, UNIT_NODE_DATAGRAM_MAX - WIRE_HEADER_SIZE);
+	datagram_begin(&datagram, &header, UNIT_NODE_PAYLOAD_MAX - WIRE_HEADER_SIZE);
 	CU_ASSERT_EQUAL(unit_exchange(&node, &stranger, 0, &datagram, payload),
-			UNIT_NODE_DATAGRAM_MAX);
-	datagram_begin(&datagram, &header, UNIT_NODE_DATAGRAM_MAX - WIRE_HEADER_SIZE + 1);
+			UNIT_NODE_PAYLOAD_MAX);
+	datagram_begin(&datagram, &header, UNIT_NODE_PAYLOAD_MAX - WIRE_HEADER_SIZE + 1);
 	CU_ASSERT_EQUAL(unit_exchange(&node, &stranger, 0, &datagram, payload), 0);
 	CU_ASSERT_EQUAL(unit_node_counter(&node, "drop_frame_oversized"), 1);
 	unit_node_destroy(&node);
@@ -280,8 +280,7 @@ static void the_map_is_for_sessions(void)
 
 static void kinds_that_nobody_sends_to_a_node_are_dropped(void)
 {
-	static const uint8_t kinds[] = { WIRE_HELLO_REPLY,   WIRE_REPLY,     WIRE_FORWARD,
-					 WIRE_FORWARD_REPLY, WIRE_MAP_REPLY, WIRE_PONG };
+	static const uint8_t kinds[] = { WIRE_HELLO_REPLY, WIRE_REPLY, WIRE_MAP_REPLY, WIRE_PONG };
 	const struct unit_node_options options = { 0 };
 	struct unit_client client = peer(1);
 	struct unit_datagram datagram;

@@ -10,10 +10,12 @@
 #include <unistd.h>
 #include <urcu-qsbr.h>
 
+#include "dataplane/core_state.h"
 #include "dataplane/dataplane.h"
 #include "dataplane/packet_build.h"
 #include "dataplane/port.h"
 #include "dataplane/wire_hello.h"
+#include "dataplane/wire_partition.h"
 #include "tests/unit/unit.h"
 #include "tests/unit/unit_node.h"
 
@@ -293,6 +295,192 @@ static void a_drained_node_takes_no_new_work(void)
 	scene_end(&scene);
 }
 
+/* ---- partitions on the move ---- */
+
+#define MOVING 5u
+#define MOVED_KEYS 40u
+
+/* The 'number'th key of the moving partition. */
+static void moving_key(uint32_t number, char key[16])
+{
+	for (uint32_t i = 0, found = 0; found <= number; i++) {
+		snprintf(key, 16, "key%u", i);
+		found += wire_partition_of(key, strlen(key), 64) == MOVING;
+	}
+}
+
+static void wait_for_barrier(const struct scene *scene)
+{
+	uint64_t barrier = dataplane_barrier(scene->dataplane);
+
+	for (uint32_t ms = 0; ms < WAIT_MS; ms++) {
+		if (dataplane_barrier_passed(scene->dataplane, barrier))
+			return;
+		usleep(1000);
+	}
+	CU_FAIL_FATAL("no worker looks at the routes");
+}
+
+static void command(const struct scene *scene, struct partition_command *order,
+		    enum partition_command_kind kind)
+{
+	order->kind = kind;
+	order->partition = MOVING;
+	CU_ASSERT_EQUAL_FATAL(dataplane_submit(scene->dataplane, order), 0);
+	for (uint32_t ms = 0; ms < WAIT_MS && !partition_command_is_done(order); ms++)
+		usleep(1000);
+	CU_ASSERT_TRUE_FATAL(partition_command_is_done(order));
+}
+
+static void fence(const struct scene *scene, enum partition_access access)
+{
+	CU_ASSERT_EQUAL(dataplane_set_access(scene->dataplane, MOVING, access), 0);
+	wait_for_barrier(scene);
+}
+
+/* Copies of the partition's items, in 'bytes' of 256 each. */
+static uint32_t scan(const struct scene *scene, struct record *records, uint8_t (*bytes)[256])
+{
+	struct reader *reader = dataplane_reader_register(scene->dataplane, "test");
+	struct partition *partition = dataplane_partition(scene->dataplane, MOVING);
+	const struct item *item;
+	uint32_t count = 0;
+
+	CU_ASSERT_PTR_NOT_NULL_FATAL(reader);
+	reader_online(reader);
+	while ((item = partition_export_next(partition, 1000))) {
+		CU_ASSERT_FATAL(count < MOVED_KEYS);
+		records[count] = record_of_item(item);
+		memcpy(bytes[count], item->bytes, (size_t)item->key_size + item->value_size);
+		records[count].key = bytes[count];
+		records[count].value = bytes[count] + item->key_size;
+		count++;
+		reader_quiescent(reader);
+	}
+	CU_ASSERT_TRUE(partition_export_is_done(partition));
+	reader_offline(reader);
+	dataplane_reader_unregister(reader);
+	return count;
+}
+
+static void check_refused_commands(struct scene *scene, struct partition_command *order)
+{
+	command(scene, order, PARTITION_BEGIN_IMPORT);
+	CU_ASSERT_FALSE(order->is_ok); /* it is not empty */
+	command(scene, order, PARTITION_FINALIZE);
+	CU_ASSERT_FALSE(order->is_ok); /* it is not importing */
+	order->record_count = 0;
+	command(scene, order, PARTITION_APPLY);
+	CU_ASSERT_FALSE(order->is_ok);
+	order->partition = 64;
+	CU_ASSERT_EQUAL(dataplane_submit(scene->dataplane, order), -EINVAL);
+	CU_ASSERT_EQUAL(dataplane_set_access(scene->dataplane, 64, PARTITION_BY_ROUTE), -EINVAL);
+}
+
+/* What a control plane does with the two ends of a migration, at one node. */
+static void a_partition_leaves_and_comes_back(void)
+{
+	const struct dataplane_options options = good_options();
+	static struct record records[MOVED_KEYS];
+	static uint8_t bytes[MOVED_KEYS][256];
+	struct partition_command order = { .slot_max = 1000, .records = records };
+	struct partition_stats before;
+	struct scene scene;
+	char key[16];
+
+	scene_begin(&scene, &options);
+	CU_ASSERT_TRUE_FATAL(open_session(&scene));
+	for (uint32_t i = 0; i < MOVED_KEYS; i++) {
+		moving_key(i, key);
+		CU_ASSERT_EQUAL(ask(&scene, 1, WIRE_SET, key, key, WAIT_MS), WIRE_OK);
+	}
+	check_refused_commands(&scene, &order);
+
+	CU_ASSERT_EQUAL_FATAL(partition_export_create(&order.export, (size_t)1 << 20), 0);
+	command(&scene, &order, PARTITION_BEGIN_EXPORT);
+	CU_ASSERT_TRUE(order.is_ok);
+	order.record_count = scan(&scene, records, bytes);
+	CU_ASSERT_EQUAL(order.record_count, MOVED_KEYS);
+	moving_key(0, key);
+	CU_ASSERT_EQUAL(ask(&scene, 0, WIRE_DELETE, key, "", WAIT_MS), WIRE_OK);
+	command(&scene, &order, PARTITION_SNAPSHOT);
+	CU_ASSERT_EQUAL(order.delta_last, 1);
+	CU_ASSERT_EQUAL(order.stats.items, MOVED_KEYS - 1);
+
+	fence(&scene, PARTITION_ALL_FENCED);
+	command(&scene, &order, PARTITION_FREEZE);
+	before = order.stats;
+	CU_ASSERT_EQUAL(ask(&scene, 0, WIRE_EXISTS, key, "", 10), -1); /* parked, ... */
+	CU_ASSERT_EQUAL(dataplane_parked(scene.dataplane), 1);
+	usleep(2 * PARKED_MS_MAX * 1000);
+	CU_ASSERT_EQUAL(dataplane_parked(scene.dataplane), 0); /* ... and answered RETRY */
+	CU_ASSERT_EQUAL(counter(&scene, "parked_refused"), 1);
+	command(&scene, &order, PARTITION_DISCARD);
+	CU_ASSERT_TRUE(order.is_done);
+	CU_ASSERT_EQUAL(order.stats.items, 0);
+	command(&scene, &order, PARTITION_END_EXPORT);
+
+	command(&scene, &order, PARTITION_BEGIN_IMPORT);
+	CU_ASSERT_TRUE(order.is_ok);
+	command(&scene, &order, PARTITION_APPLY);
+	CU_ASSERT_TRUE(order.is_ok);
+	CU_ASSERT_EQUAL(order.stats.items, MOVED_KEYS);
+	records[0] = (struct record){ 0 };
+	CU_ASSERT_TRUE(delta_ring_take(partition_export_ring(order.export), &records[0]));
+	CU_ASSERT_TRUE(records[0].is_tombstone);
+	order.record_count = 1;
+	command(&scene, &order, PARTITION_APPLY);
+	CU_ASSERT_EQUAL(order.stats.items, before.items);
+	CU_ASSERT_EQUAL(order.stats.digest, before.digest);
+	order.epoch = 2;
+	order.version = before.version_last;
+	command(&scene, &order, PARTITION_FINALIZE);
+	CU_ASSERT_TRUE(order.is_ok);
+	CU_ASSERT_EQUAL(ask(&scene, 1, WIRE_EXISTS, key, "", 10), -1);
+	fence(&scene, PARTITION_BY_ROUTE);
+	usleep(10000);
+	CU_ASSERT_EQUAL(ask(&scene, 1, WIRE_EXISTS, key, "", WAIT_MS), WIRE_NOT_FOUND);
+	for (uint32_t i = 1; i < MOVED_KEYS; i++) {
+		moving_key(i, key);
+		CU_ASSERT_EQUAL(ask(&scene, 0, WIRE_EXISTS, key, "", WAIT_MS), WIRE_OK);
+	}
+	fence(&scene, PARTITION_REFUSED);
+	CU_ASSERT_EQUAL(ask(&scene, 0, WIRE_SET, key, key, WAIT_MS), WIRE_RETRY);
+	partition_export_destroy(order.export);
+	scene_end(&scene);
+}
+
+/* Published while workers run; what they write carries the epochs of the newest. */
+static void workers_go_by_the_newest_routes(void)
+{
+	const struct dataplane_options options = good_options();
+	const struct wire_map_node nodes[] = { { UNIT_NODE_IPV4, UNIT_NODE_PORT, WORKERS },
+					       { 0x0a010109, 9000, 2 } };
+	struct partition_command order = { 0 };
+	struct scene scene;
+	char key[16];
+
+	scene_begin(&scene, &options);
+	CU_ASSERT_TRUE_FATAL(open_session(&scene));
+	moving_key(0, key);
+	for (uint32_t version = 2; version < 40; version++) {
+		struct route_table *table = route_table_create(64, nodes, 2, 0);
+
+		table->map_version = version;
+		table->epochs[MOVING] = version;
+		table->owners[MOVING] = version % 2;
+		CU_ASSERT_EQUAL_FATAL(dataplane_set_routes(scene.dataplane, table), 0);
+		wait_for_barrier(&scene);
+		CU_ASSERT_EQUAL(ask(&scene, version / 2 % 2, WIRE_SET, key, "v", WAIT_MS),
+				version % 2 ? WIRE_NOT_OWNER : WIRE_OK);
+	}
+	command(&scene, &order, PARTITION_SNAPSHOT);
+	CU_ASSERT_EQUAL(order.stats.version_last, UINT64_C(38) << 40 | 1);
+	CU_ASSERT_EQUAL(dataplane_set_routes(scene.dataplane, route_table_create(32, nodes, 2, 0)),
+			-EINVAL);
+	scene_end(&scene);
+}
+
 static void what_was_not_started_is_destroyed(void)
 {
 	const struct dataplane_options options = good_options();
@@ -385,6 +573,8 @@ int main(void)
 		UNIT_TEST(impossible_options_are_refused_in_one_line),
 		UNIT_TEST(a_node_answers_and_reports),
 		UNIT_TEST(a_drained_node_takes_no_new_work),
+		UNIT_TEST(a_partition_leaves_and_comes_back),
+		UNIT_TEST(workers_go_by_the_newest_routes),
 		UNIT_TEST(what_was_not_started_is_destroyed),
 		UNIT_TEST(an_idle_node_sleeps_if_it_may),
 		UNIT_TEST(clients_that_end_do_not_take_the_node_along),

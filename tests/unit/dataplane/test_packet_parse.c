@@ -93,7 +93,7 @@ static const struct {
 	uint8_t body_size;
 } kinds[] = {
 	{ WIRE_HELLO, 0, 64 },      { WIRE_HELLO_REPLY, 0, 64 }, { WIRE_REQUEST, 1, 9 },
-	{ WIRE_REPLY, 1, 16 },      { WIRE_FORWARD, 0, 32 },     { WIRE_FORWARD_REPLY, 0, 32 },
+	{ WIRE_REPLY, 1, 16 },      { WIRE_FORWARD, 0, 48 },     { WIRE_FORWARD_REPLY, 0, 48 },
 	{ WIRE_MAP_REQUEST, 0, 8 }, { WIRE_MAP_REPLY, 0, 8 },    { WIRE_PING, 0, 0 },
 	{ WIRE_PONG, 0, 0 },
 };

@@ -102,8 +102,8 @@ static void hello_reply_example(void)
 					  .version_max = WIRE_VERSION,
 					  .worker_count = 4,
 					  .partition_count = 64,
-					  .value_size_max = 1432,
-					  .datagram_size_max = 1472,
+					  .value_size_max = 1384,
+					  .datagram_size_max = 1424,
 					  .base_port = WIRE_PORT_DEFAULT,
 					  .replay_window_size = REPLAY_WINDOW_SIZE };
 	uint8_t bytes[WIRE_HEADER_SIZE + WIRE_HELLO_BODY_SIZE];

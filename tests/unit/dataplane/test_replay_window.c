@@ -370,6 +370,60 @@ static void random_copies_and_reordering_match_a_model(void)
 	replay_table_destroy(table);
 }
 
+/* ---- forwarded writes ---- */
+
+static const struct replay_binding there = { .token = 77, .ipv4 = 0x0a000002, .ownership = 5, .port = 7701 };
+
+static void a_forwarded_write_stays_bound_until_it_is_answered(void)
+{
+	struct replay_table *table = make(0, 0, 0);
+	struct replay_ticket ticket, found;
+	struct replay_binding binding;
+	uint8_t reply[40], got[64];
+	uint8_t op_count;
+
+	CU_ASSERT_EQUAL(begin(table, 9, &ticket), REPLAY_NEW);
+	CU_ASSERT_FALSE(replay_is_forwarded(table, ID, TOKEN, 9, &found));
+	replay_bind(table, ticket, &there);
+	for (int copy = 0; copy < 3; copy++) {
+		CU_ASSERT_EQUAL(begin(table, 9, &ticket), REPLAY_FORWARDED);
+		binding = replay_binding(table, ticket);
+		CU_ASSERT_EQUAL(memcmp(&binding, &there, sizeof(there)), 0);
+	}
+	CU_ASSERT_TRUE(replay_is_forwarded(table, ID, TOKEN, 9, &found));
+	CU_ASSERT_FALSE(replay_is_forwarded(table, ID, TOKEN, 10, &found));
+	CU_ASSERT_FALSE(replay_is_forwarded(table, ID, TOKEN + 1, 9, &found));
+	CU_ASSERT_TRUE(replay_is_forwarded(table, ID, TOKEN, 9, &found));
+	memset(reply, 7, sizeof(reply));
+	replay_commit(table, found, 2, reply, sizeof(reply));
+	CU_ASSERT_FALSE(replay_is_forwarded(table, ID, TOKEN, 9, &found));
+	CU_ASSERT_EQUAL(begin(table, 9, &ticket), REPLAY_KNOWN);
+	CU_ASSERT_EQUAL(replay_reply_copy(table, ticket, got, &op_count), sizeof(reply));
+	CU_ASSERT_EQUAL(memcmp(got, reply, sizeof(reply)), 0);
+	CU_ASSERT_EQUAL(op_count, 2);
+	replay_table_destroy(table);
+}
+
+static void a_binding_ends_with_its_slot_or_is_taken_back(void)
+{
+	struct replay_table *table = make(0, 0, 0);
+	struct replay_ticket ticket, newer, found;
+	uint8_t reply[8] = { 0 };
+
+	begin(table, 9, &ticket);
+	replay_bind(table, ticket, &there);
+	replay_cancel(table, ticket);
+	CU_ASSERT_EQUAL(begin(table, 9, &ticket), REPLAY_NEW);
+	replay_bind(table, ticket, &there);
+	CU_ASSERT_EQUAL(begin(table, 9 + REPLAY_WINDOW_SIZE, &newer), REPLAY_NEW);
+	CU_ASSERT_FALSE(replay_is_forwarded(table, ID, TOKEN, 9, &found));
+	replay_commit(table, ticket, 1, reply, sizeof(reply)); /* too late: nothing */
+	replay_bind(table, ticket, &there);
+	CU_ASSERT_EQUAL(begin(table, 9, &ticket), REPLAY_OLD);
+	CU_ASSERT_EQUAL(begin(table, 9 + REPLAY_WINDOW_SIZE, &newer), REPLAY_IN_PROGRESS);
+	replay_table_destroy(table);
+}
+
 int main(void)
 {
 	static const struct unit_test tests[] = {
@@ -389,6 +443,8 @@ int main(void)
 		UNIT_TEST(many_sessions_pass_through_a_small_table),
 		UNIT_TEST(bad_options_are_refused),
 		UNIT_TEST(random_copies_and_reordering_match_a_model),
+		UNIT_TEST(a_forwarded_write_stays_bound_until_it_is_answered),
+		UNIT_TEST(a_binding_ends_with_its_slot_or_is_taken_back),
 		{ NULL, NULL },
 	};
 

@@ -172,6 +172,30 @@ static void every_status_goes_there_and_back(void)
 	}
 }
 
+static void forward_bodies_go_round(void)
+{
+	static const uint8_t wanted[WIRE_FORWARD_BODY_SIZE] = {
+		10, 1, 2, 3, 0x9c, 0x40, 0x1e, 0x14, 2, 4, 6, 8, 10, 12, 1, 3, 0, 0, 1, 4,
+	};
+	const struct wire_forward forward = { .client_ipv4 = 0x0a010203,
+					      .client_port = 40000,
+					      .entry_port = 7700,
+					      .client_mac = { 2, 4, 6, 8, 10, 12 },
+					      .hop_count = 1,
+					      .flags = WIRE_FORWARD_WRITES |
+						       WIRE_FORWARD_CHECKSUM_ABSENT,
+					      .ownership = 260 };
+	struct wire_forward got;
+	uint8_t body[WIRE_FORWARD_BODY_SIZE];
+
+	memset(body, 0xff, sizeof(body));
+	wire_forward_write(body, &forward);
+	CU_ASSERT_EQUAL(memcmp(body, wanted, sizeof(body)), 0);
+	memset(&got, 0, sizeof(got));
+	wire_forward_read(body, &got);
+	CU_ASSERT_EQUAL(memcmp(&got, &forward, sizeof(got)), 0);
+}
+
 int main(void)
 {
 	static const struct unit_test tests[] = {
@@ -182,6 +206,7 @@ int main(void)
 		UNIT_TEST(longest_key_goes_there_and_back),
 		UNIT_TEST(bad_sizes_are_refused),
 		UNIT_TEST(every_status_goes_there_and_back),
+		UNIT_TEST(forward_bodies_go_round),
 		{ NULL, NULL },
 	};
 
