@@ -12,6 +12,7 @@
 
 #include "controlplane/bus_transport.h"
 #include "controlplane/cluster_config.h"
+#include "controlplane/cluster_news.h"
 #include "controlplane/fence.h"
 #include "controlplane/gossip.h"
 #include "controlplane/log.h"
@@ -43,23 +44,6 @@ enum cluster_end {
 	CLUSTER_END_LEFT,        /* all went as asked */
 	CLUSTER_END_CANNOT_JOIN, /* the configuration does not fit the cluster; logged */
 	CLUSTER_END_EXCLUDED, /* removed by the operator, or the name is another node's; logged */
-};
-
-/* What others want to hear; any may be NULL. Called from the loop, never from within a function of the
- * cluster that they call.
- */
-struct cluster_observer {
-	void *context;
-	void (*joined)(void *context);
-	void (*member_changed)(void *context, uint64_t id, enum member_state before,
-			       enum member_state after);
-	/* A new generation: what was agreed with the old life is void. */
-	void (*member_restarted)(void *context, uint64_t id);
-	/* A member announces that it imports a partition of this node. */
-	void (*peer_imports)(void *context, uint64_t id, uint32_t partition);
-	void (*map_changed)(void *context);
-	/* The operator wants the node to leave (or changed his mind): give the partitions away. */
-	void (*leaving)(void *context, bool is_leaving);
 };
 
 struct cluster_options {
@@ -125,8 +109,9 @@ const char *cluster_stranger(const struct cluster *cluster);
 
 /* --- For this node's other parts --- */
 
-/* At most CLUSTER_OBSERVER_COUNT_MAX; 'observer' outlives the cluster. */
-#define CLUSTER_OBSERVER_COUNT_MAX 2u
+/* At most CLUSTER_OBSERVER_COUNT_MAX; 'observer' outlives the cluster. Observers are called from the
+ * loop, at the end of a turn.
+ */
 void cluster_observe(struct cluster *cluster, const struct cluster_observer *observer);
 
 /* Whether a worker stands still. */

@@ -1,0 +1,124 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* The fence on real members, and the partitions of an earlier life. */
+#include "controlplane/cluster_state.h"
+
+/* Members asked before the fence opens. */
+#define FENCE_ASK_MAX 64u
+
+/* Everybody who lives is asked for all that it knows; what could not be asked counts as no answer. */
+static void ask_members(struct cluster *cluster)
+{
+	const struct cluster_exchange_purpose purpose = { CLUSTER_PURPOSE_FENCE,
+							  cluster->fence.round };
+	uint32_t count = 0, begun = 0;
+
+	for (uint32_t i = 1; i < membership_index_end(cluster_members(cluster)); i++) {
+		const struct member *member = membership_at(cluster_members(cluster), i);
+
+		if (!member || member_state(member) != MEMBER_ALIVE || count == FENCE_ASK_MAX)
+			continue;
+		count++;
+		if (cluster_exchange_begin(cluster->exchange, &member->node.control,
+					   GOSSIP_SCOPE_ALL, &purpose) == 0)
+			begun++;
+	}
+	cluster_follow_fence(cluster, fence_asked(&cluster->fence, count));
+	for (; begun < count; begun++)
+		cluster_follow_fence(cluster, fence_answered(&cluster->fence, cluster_now(cluster),
+							     purpose.round, false));
+}
+
+void cluster_follow_fence(struct cluster *cluster, enum fence_step step)
+{
+	switch (step) {
+	case FENCE_NOTHING:
+		return;
+	case FENCE_DO_ASK:
+		ask_members(cluster);
+		return;
+	case FENCE_DO_CLOSE:
+		if (cluster->config.is_fencing)
+			log_error(cluster->options.log, "cluster",
+				  "no majority of the members is seen: this node stops serving its "
+				  "partitions; mend the network, or remove dead members",
+				  "after_ms=%u", cluster->config.fence_ms);
+		break;
+	case FENCE_DO_OPEN:
+		log_info(cluster->options.log, "cluster", "a majority is seen, and all have told",
+			 "nodes=%u", membership_live_count(cluster_members(cluster)));
+		break;
+	}
+	cluster->are_routes_old = true;
+}
+
+void cluster_tick_fence(struct cluster *cluster)
+{
+	uint64_t now_ms = cluster_now(cluster);
+
+	cluster_follow_fence(
+		cluster, fence_tick(&cluster->fence, now_ms,
+				    membership_majority_seen_ms(cluster_members(cluster), now_ms),
+				    membership_sees_majority(cluster_members(cluster), now_ms)));
+}
+
+/* ---- partitions of an earlier life ---- */
+
+void cluster_collect_moving(const struct cluster *cluster, struct partition_set *moving)
+{
+	partition_set_clear(moving);
+	for (uint32_t i = 0; i < membership_index_end(cluster_members(cluster)); i++) {
+		const struct member *member = membership_at(cluster_members(cluster), i);
+
+		if (!member || (i > 0 && member_state(member) > MEMBER_SUSPECT))
+			continue;
+		for (uint32_t w = 0; w < PARTITION_SET_WORD_COUNT; w++)
+			moving->words[w] |= member->node.importing_partitions.words[w] |
+					    member->node.migrating_partitions.words[w];
+	}
+}
+
+static bool is_mine_but_not_held(const struct cluster *cluster, uint32_t partition)
+{
+	return partition_map_owner(gossip_map(cluster->gossip), partition) ==
+		       cluster->config.self.id &&
+	       !partition_set_has(&cluster->held, partition);
+}
+
+/* Takes back, empty, what this node owned when it died: the data went with its memory, and only the
+ * owner may raise the epoch.
+ */
+static void take_back(struct cluster *cluster)
+{
+	const struct partition_map *map = gossip_map(cluster->gossip);
+	struct partition_set moving;
+	uint32_t count = 0;
+
+	cluster_collect_moving(cluster, &moving);
+	for (uint32_t p = 0; p < map->partition_count; p++) {
+		if (!is_mine_but_not_held(cluster, p) || partition_set_has(&moving, p) ||
+		    cluster_take(cluster, p, partition_map_epoch(map, p)) != 0)
+			continue;
+		cluster_hold(cluster, p, true);
+		count++;
+	}
+	if (count > 0)
+		log_warning(cluster->options.log, "cluster",
+			    "serves again, empty, the partitions it had when it ended: their data "
+			    "was lost with its memory",
+			    "partitions=%u", count);
+}
+
+void cluster_tick_take_back(struct cluster *cluster)
+{
+	const struct partition_map *map = gossip_map(cluster->gossip);
+
+	if (!fence_is_open(&cluster->fence) || cluster->is_excluded ||
+	    !cluster_sees_majority(cluster))
+		return;
+	for (uint32_t p = 0; p < map->partition_count; p++) {
+		if (is_mine_but_not_held(cluster, p)) {
+			take_back(cluster);
+			return;
+		}
+	}
+}

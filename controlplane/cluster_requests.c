@@ -1,0 +1,241 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* What the operator wants of a cluster, checked, done or refused with a reason. */
+#include "controlplane/cluster_state.h"
+
+#include <errno.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+/* A good-bye is repeated until all have heard it, or for so long. */
+#define GOODBYE_MS 3000u
+
+__attribute__((format(printf, 3, 4))) static int refuse(char *error, int result, const char *format,
+							...)
+{
+	va_list arguments;
+
+	va_start(arguments, format);
+	vsnprintf(error, CLUSTER_ERROR_SIZE, format, arguments);
+	va_end(arguments);
+	return result;
+}
+
+static int need_bus(const struct cluster *cluster, char *error)
+{
+	return cluster->bus ? 0
+			    : refuse(error, -ENOTSUP,
+				     "this node has no cluster bus: start it with cluster.listen");
+}
+
+static int need_waiting(const struct cluster *cluster, char *error)
+{
+	int result = need_bus(cluster, error);
+
+	if (result != 0 || cluster_is_in(cluster, CLUSTER_WAITING))
+		return result;
+	if (cluster_is_in(cluster, CLUSTER_JOINING))
+		return refuse(error, -EBUSY, "this node is joining a cluster already");
+	return refuse(error, -EALREADY, "this node is a member of cluster %s already",
+		      cluster->config.name);
+}
+
+/* ---- forming ---- */
+
+int cluster_found(struct cluster *cluster, char *error)
+{
+	int result = need_waiting(cluster, error);
+
+	if (result == 0)
+		cluster_start_founding(cluster);
+	return result;
+}
+
+int cluster_join(struct cluster *cluster, const struct node_address *seeds, uint32_t seed_count,
+		 char *error)
+{
+	int result = need_waiting(cluster, error);
+
+	if (result != 0)
+		return result;
+	if (seed_count == 0 || seed_count > GOSSIP_SEED_COUNT_MAX)
+		return refuse(error, -EINVAL, "expected 1 to %u addresses of members",
+			      GOSSIP_SEED_COUNT_MAX);
+	memcpy(cluster->seeds, seeds, seed_count * sizeof(*seeds));
+	cluster->seed_count = seed_count;
+	cluster_start_joining(cluster, false, true);
+	return 0;
+}
+
+/* ---- leaving ---- */
+
+static void announce_state(struct cluster *cluster, enum node_state state)
+{
+	struct node self = *gossip_self(cluster->gossip);
+
+	self.state = state;
+	cluster_run(cluster, &(struct gossip_event){ .kind = GOSSIP_UPDATE_SELF, .node = &self });
+}
+
+static uint32_t owned_count(const struct cluster *cluster, uint64_t id)
+{
+	return partition_map_count_owned(gossip_map(cluster->gossip), id);
+}
+
+static void try_to_leave(struct cluster *cluster)
+{
+	const struct node *self = gossip_self(cluster->gossip);
+
+	if (owned_count(cluster, self->id) > 0 ||
+	    !partition_set_is_empty(&self->migrating_partitions) ||
+	    !partition_set_is_empty(&self->importing_partitions))
+		return;
+	cluster_move(cluster, CLUSTER_LEFT);
+	log_info(cluster->options.log, "cluster", "has left", "name=%s", cluster->config.name);
+	cluster->goodbye_until_ms = cluster_now(cluster) + GOODBYE_MS;
+	announce_state(cluster, NODE_LEFT);
+}
+
+static void say_goodbye(struct cluster *cluster)
+{
+	if (gossip_pending(cluster->gossip) == 0 ||
+	    cluster_now(cluster) >= cluster->goodbye_until_ms)
+		cluster_end_process(cluster, CLUSTER_END_LEFT);
+}
+
+void cluster_tick_leaving(struct cluster *cluster)
+{
+	if (cluster_is_in(cluster, CLUSTER_LEAVING))
+		try_to_leave(cluster);
+	else
+		say_goodbye(cluster);
+}
+
+int cluster_leave(struct cluster *cluster, bool is_leaving, char *error)
+{
+	int result = need_bus(cluster, error);
+
+	if (result != 0)
+		return result;
+	if (cluster_is_in(cluster, is_leaving ? CLUSTER_LEAVING : CLUSTER_MEMBER))
+		return 0;
+	if (!cluster_is_in(cluster, CLUSTER_MEMBER) && !cluster_is_in(cluster, CLUSTER_LEAVING))
+		return refuse(error, -ENOENT, "this node is in no cluster");
+	if (is_leaving && membership_live_count(cluster_members(cluster)) < 2)
+		return refuse(
+			error, -EPERM,
+			"this node is the only living member: nobody can take its partitions; "
+			"stop it instead");
+	cluster_move(cluster, is_leaving ? CLUSTER_LEAVING : CLUSTER_MEMBER);
+	log_info(cluster->options.log, "cluster", is_leaving ? "leaves" : "stays after all");
+	announce_state(cluster, is_leaving ? NODE_LEAVING : NODE_ACTIVE);
+	cluster_news_tell_leaving(&cluster->news, is_leaving);
+	return 0;
+}
+
+/* ---- the dead ---- */
+
+static const struct member *find_by_name(const struct cluster *cluster, const char *name)
+{
+	return node_name_is_valid(name)
+		       ? membership_find(cluster_members(cluster), node_id_of_name(name))
+		       : NULL;
+}
+
+int cluster_remove(struct cluster *cluster, const char *name, char *error)
+{
+	const struct member *member = find_by_name(cluster, name);
+	uint32_t owned;
+
+	if (!member || member_state(member) == MEMBER_REMOVED)
+		return refuse(error, -ENOENT,
+			      "no member is named %.64s; godwitctl nodes lists them", name);
+	if (member->node.id == cluster->config.self.id)
+		return refuse(error, -EPERM,
+			      "a node does not remove itself: ask another one, or let it leave");
+	if (member_state(member) == MEMBER_ALIVE || member_state(member) == MEMBER_SUSPECT)
+		return refuse(error, -EBUSY,
+			      "%s is alive: let it leave (godwitctl cluster leave at its admin "
+			      "address), or stop it first",
+			      name);
+	owned = owned_count(cluster, member->node.id);
+	if (owned > 0)
+		return refuse(
+			error, -EBUSY,
+			"%s owns %u partitions, and has the only copy of them: bring it back, "
+			"or give them up with godwitctl partition claim --of %s "
+			"--accept-data-loss",
+			name, owned, name);
+	log_warning(cluster->options.log, "cluster", "a member is removed by the operator",
+		    "node=%s", name);
+	cluster_run(cluster,
+		    &(struct gossip_event){ .kind = GOSSIP_REMOVE, .id = member->node.id });
+	return 0;
+}
+
+/* Whether nobody can come back with the partition's data. */
+static int need_ownerless(const struct cluster *cluster, uint32_t partition, char *error)
+{
+	uint64_t owner = partition_map_owner(gossip_map(cluster->gossip), partition);
+	const struct member *member = membership_find(cluster_members(cluster), owner);
+
+	if (member && member_state(member) <= MEMBER_SUSPECT)
+		return refuse(error, -EBUSY,
+			      "partition %u belongs to %s, which is alive: move it with godwitctl "
+			      "migrate",
+			      partition, member->node.name);
+	return 0;
+}
+
+int cluster_claim(struct cluster *cluster, uint32_t partition, char *error)
+{
+	const struct partition_map *map = gossip_map(cluster->gossip);
+	struct partition_set moving;
+	int result;
+
+	if (!cluster_is_in(cluster, CLUSTER_MEMBER))
+		return refuse(error, -EPERM, "this node is no member of a cluster at present");
+	if (partition >= map->partition_count)
+		return refuse(error, -EINVAL, "there are partitions 0 to %u",
+			      map->partition_count - 1);
+	result = need_ownerless(cluster, partition, error);
+	if (result != 0)
+		return result;
+	if (!cluster_sees_majority(cluster) || !fence_is_open(&cluster->fence))
+		return refuse(
+			error, -EAGAIN,
+			"this node sees no majority of the members: it must not take anything");
+	cluster_collect_moving(cluster, &moving);
+	if (partition_set_has(&moving, partition))
+		return refuse(error, -EBUSY,
+			      "partition %u is being migrated",
+			      partition);
+	result = cluster_take(cluster, partition, partition_map_epoch(map, partition));
+	if (result != 0)
+		return refuse(error, result, "cannot take partition %u: %s", partition,
+			      strerror(-result));
+	log_warning(cluster->options.log, "cluster", "the operator gave up a partition's data",
+		    "partition=%u", partition);
+	cluster_hold(cluster, partition, true);
+	cluster_settle(cluster);
+	return 0;
+}
+
+int cluster_reload_keys(struct cluster *cluster, char *error)
+{
+	struct bus_keys keys;
+	int result = need_bus(cluster, error);
+
+	if (result != 0)
+		return result;
+	if (cluster->config.key_file[0] == '\0')
+		return refuse(error, -ENOTSUP, "the bus of this node is insecure: it has no key");
+	result = cluster_config_read_keys(&keys, cluster->config.key_file, error,
+					  CLUSTER_ERROR_SIZE);
+	if (result != 0)
+		return result;
+	cluster->config.keys = keys;
+	bus_transport_set_keys(cluster->bus, &keys);
+	log_info(cluster->options.log, "cluster", "keys read again", "keys=%u", keys.count);
+	return 0;
+}

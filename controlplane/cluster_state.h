@@ -1,0 +1,116 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* What a cluster is made of: for the files that make it, cluster.c and cluster_*.c. Others take cluster.h.
+ */
+#ifndef CONTROLPLANE_CLUSTER_STATE_H
+#define CONTROLPLANE_CLUSTER_STATE_H
+
+#include "controlplane/cluster.h"
+#include "controlplane/cluster_exchange.h"
+#include "controlplane/join_policy.h"
+
+#define CLUSTER_STRANGER_SIZE 128u
+
+/* What an exchange of states is for. */
+enum cluster_purpose {
+	CLUSTER_PURPOSE_GOSSIP,
+	CLUSTER_PURPOSE_FENCE,
+};
+
+struct cluster {
+	struct cluster_config config;
+	struct cluster_options options;
+	struct state_machine machine; /* enum cluster_phase */
+	struct gossip *gossip;
+	struct bus_transport *bus; /* NULL = a node by itself */
+	struct cluster_exchange *exchange;
+	struct fence fence;
+	struct event *timer; /* the gossip machine's */
+	struct event *tick;
+	struct partition_set held;
+	bool is_excluded;    /* removed, or the name is another's: serves nothing any more */
+	bool are_routes_old; /* publish at the end of this turn */
+	bool is_ended;
+
+	/* Joining */
+	struct join_policy join;
+	bool is_join_asked; /* by the operator, not by the configuration */
+	uint32_t seed_count;
+	struct node_address seeds[GOSSIP_SEED_COUNT_MAX];
+
+	uint64_t goodbye_until_ms;
+	char stranger[CLUSTER_STRANGER_SIZE];
+	struct log_limit stranger_limit;
+
+	struct cluster_news news;
+
+	/* The state just fed in asks for an answer. */
+	bool is_answer_wanted;
+	enum gossip_scope answer_scope;
+};
+
+/* --- cluster.c: turns of the machine --- */
+
+static inline uint64_t cluster_now(const struct cluster *cluster)
+{
+	return world_now_ms(cluster->options.world);
+}
+
+static inline const struct membership *cluster_members(const struct cluster *cluster)
+{
+	return gossip_membership(cluster->gossip);
+}
+
+static inline bool cluster_is_in(const struct cluster *cluster, enum cluster_phase phase)
+{
+	return cluster->machine.state == phase;
+}
+
+void cluster_move(struct cluster *cluster, enum cluster_phase phase);
+
+/* Feeds the gossip machine and does what it says; cluster_run() also ends the turn. */
+void cluster_step(struct cluster *cluster, const struct gossip_event *event);
+void cluster_run(struct cluster *cluster, const struct gossip_event *event);
+
+/* The end of every turn: the workers, the observers and the clock learn what it brought. */
+void cluster_settle(struct cluster *cluster);
+
+/* Asks for the end of the process, once. */
+void cluster_end_process(struct cluster *cluster, enum cluster_end why);
+
+/* --- cluster_door.c: who may open a channel to this node --- */
+
+void cluster_introduce(void *context, struct bus_peer *self);
+enum bus_refusal cluster_admit(void *context, const struct bus_open *open, char *detail);
+/* A node of a cluster that was founded apart was met. */
+void cluster_met_stranger(struct cluster *cluster, const struct node_address *at);
+
+/* --- cluster_joining.c: from no cluster into one --- */
+
+/* What the configuration says is to be done first. */
+void cluster_start(struct cluster *cluster);
+/* To the cluster->seeds. 'is_asked': by the operator. */
+void cluster_start_joining(struct cluster *cluster, bool may_found, bool is_asked);
+void cluster_start_founding(struct cluster *cluster);
+/* The machine says that this node is a member now. */
+void cluster_became_member(struct cluster *cluster);
+/* An exchange with a seed failed. */
+void cluster_join_failed(struct cluster *cluster, const struct node_address *to,
+			 const struct bus_close *close);
+/* An authentic datagram came while this node is in no cluster. */
+void cluster_hear_members(struct cluster *cluster, const struct node_address *from);
+void cluster_tick_joining(struct cluster *cluster);
+
+/* --- cluster_fencing.c: what this node may serve --- */
+
+void cluster_follow_fence(struct cluster *cluster, enum fence_step step);
+void cluster_tick_fence(struct cluster *cluster);
+/* The partitions that somebody may yet bring: a living member takes or gives them, or this node does. */
+void cluster_collect_moving(const struct cluster *cluster, struct partition_set *moving);
+/* Takes back, empty, what this node owned when it died, once nobody can bring it any more. */
+void cluster_tick_take_back(struct cluster *cluster);
+
+/* --- cluster_leaving.c --- */
+
+void cluster_tick_leaving(struct cluster *cluster);
+
+#endif
