@@ -109,3 +109,6 @@ simulation: $(SIMULATION_TEST_BIN) ## run the tests of many nodes on virtual tim
 
 gossip-cost: $(BUILD)/tests/simulation/gossip_cost ## print what gossip costs at 3 to 1,000 nodes
 	$<
+
+.PHONY: build-tests
+build-tests: $(UNIT_BIN) $(SIMULATION_TEST_BIN) ## build all test programs, run none
