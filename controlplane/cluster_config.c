@@ -57,6 +57,7 @@ static void make_self(struct node *self, const struct options *options, const st
 		 options->node_name);
 	self->id = node_id_of_name(self->name);
 	self->generation = make_generation(world);
+	world_random_bytes(world, self->session_secret, sizeof(self->session_secret));
 	self->state = NODE_ACTIVE;
 	if (options->cluster_advertise.port != 0)
 		self->control = address_of(&options->cluster_advertise);

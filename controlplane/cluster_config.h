@@ -32,7 +32,7 @@ struct cluster_config {
 };
 
 /* Fills '*config' from options that are checked. The generation is the present moment and chance: a
- * later start has a greater one. 0, or -errno after writing what is wrong and what to do into
+ * later start has a greater one; the session secret is chance alone. 0, or -errno after writing what is wrong and what to do into
  * 'error'.
  */
 int cluster_config_make(struct cluster_config *config, const struct options *options,

@@ -135,6 +135,7 @@ bool node_announcement_equals(const struct node *a, const struct node *b)
 	       node_address_equals(&a->control, &b->control) &&
 	       node_address_equals(&a->data, &b->data) && a->workers == b->workers &&
 	       a->weight == b->weight &&
+	       memcmp(a->session_secret, b->session_secret, NODE_SECRET_SIZE) == 0 &&
 	       partition_set_equals(&a->importing_partitions, &b->importing_partitions) &&
 	       partition_set_equals(&a->migrating_partitions, &b->migrating_partitions);
 }

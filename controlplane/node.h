@@ -24,6 +24,8 @@
 #define NODE_WEIGHT_DEFAULT 100u
 #define NODE_WEIGHT_MAX 10000u
 
+#define NODE_SECRET_SIZE 16u
+
 /* An IP address and a UDP or TCP port; IPv4 as IPv4-mapped IPv6. All zero: none. */
 struct node_address {
 	uint8_t ip[16];
@@ -78,6 +80,10 @@ struct node {
 	struct partition_set importing_partitions;
 	struct partition_set migrating_partitions;
 	struct node_load load;
+	/* For node_session_token(). Drawn at each start; zero: a node without. For members only, so no log line
+	 * and no page shows it.
+	 */
+	uint8_t session_secret[NODE_SECRET_SIZE];
 };
 
 /* The id of the node with that name. Two nodes of one name are a conflict that membership reports.

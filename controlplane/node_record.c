@@ -130,6 +130,26 @@ static int set_decode(struct partition_set *set, const Godwit__PartitionSet *mes
 	return 0;
 }
 
+/* ---- session secrets ---- */
+
+static ProtobufCBinaryData secret_encode(uint8_t secret[NODE_SECRET_SIZE])
+{
+	static const uint8_t none[NODE_SECRET_SIZE];
+	bool is_none = memcmp(secret, none, sizeof(none)) == 0;
+
+	return (ProtobufCBinaryData){ is_none ? 0 : NODE_SECRET_SIZE, secret };
+}
+
+static int secret_decode(uint8_t secret[NODE_SECRET_SIZE], const ProtobufCBinaryData *bytes)
+{
+	if (bytes->len == 0)
+		return 0; /* an older node */
+	if (bytes->len != NODE_SECRET_SIZE)
+		return -EINVAL;
+	memcpy(secret, bytes->data, NODE_SECRET_SIZE);
+	return 0;
+}
+
 /* ---- records ---- */
 
 int node_record_encode(const struct node *node, uint8_t *bytes, size_t size_max)
@@ -137,6 +157,7 @@ int node_record_encode(const struct node *node, uint8_t *bytes, size_t size_max)
 	Godwit__NodeRecord record = GODWIT__NODE_RECORD__INIT;
 	struct node_address_message control, data;
 	struct set_message importing, migrating;
+	uint8_t secret[NODE_SECRET_SIZE];
 	char name[NODE_NAME_SIZE];
 	size_t size;
 
@@ -159,6 +180,8 @@ int node_record_encode(const struct node *node, uint8_t *bytes, size_t size_max)
 	record.load_items = node->load.items;
 	record.load_item_bytes = node->load.item_bytes;
 	record.load_operations_per_s = node->load.operations_per_s;
+	memcpy(secret, node->session_secret, sizeof(secret));
+	record.session_secret = secret_encode(secret);
 	size = godwit__node_record__get_packed_size(&record);
 	if (size > size_max)
 		return -EMSGSIZE;
@@ -192,7 +215,8 @@ static int message_to_node(struct node *node, const Godwit__NodeRecord *record)
 	if (node_address_decode(&node->control, record->control) != 0 ||
 	    node_address_decode(&node->data, record->data) != 0 ||
 	    set_decode(&node->importing_partitions, record->importing_partitions) != 0 ||
-	    set_decode(&node->migrating_partitions, record->migrating_partitions) != 0)
+	    set_decode(&node->migrating_partitions, record->migrating_partitions) != 0 ||
+	    secret_decode(node->session_secret, &record->session_secret) != 0)
 		return -EINVAL;
 	return 0;
 }

@@ -3,6 +3,9 @@
 #include "controlplane/route_publish.h"
 
 #include <stdlib.h>
+#include <string.h>
+
+#include "controlplane/node_session.h"
 
 /* A member as the table's node number 'index', found by id. */
 struct route_node {
@@ -29,33 +32,48 @@ static int compare_ids(const void *a, const void *b)
 	return (left->id > right->id) - (left->id < right->id);
 }
 
-/* This node first, then all whom requests can be sent to. Returns how many. */
-static uint16_t collect(const struct membership *membership, struct wire_map_node *nodes,
-			struct route_node *index)
+/* What the table says of nodes, before there is a table. */
+struct route_nodes {
+	struct wire_map_node *wire;
+	struct route_peer *peers;
+	struct route_node *index; /* by id */
+	uint16_t count;
+};
+
+static struct route_peer peer_of(const struct node *self, const struct node *other)
 {
+	return (struct route_peer){ .token_in = node_session_token(other, self),
+				    .token_out = node_session_token(self, other) };
+}
+
+/* This node first, then all whom requests can be sent to. */
+static void collect(const struct membership *membership, struct route_nodes *nodes)
+{
+	const struct node *self = membership_self(membership);
 	uint16_t count = 1;
 
-	nodes[0] = wire_node(membership_self(membership));
-	index[0] = (struct route_node){ membership_self(membership)->id, 0 };
+	nodes->wire[0] = wire_node(self);
+	nodes->index[0] = (struct route_node){ self->id, 0 };
 	for (uint32_t i = 1; i < membership_index_end(membership); i++) {
 		const struct member *member = membership_at(membership, i);
 
 		if (!is_reachable(member))
 			continue;
-		nodes[count] = wire_node(&member->node);
-		index[count] = (struct route_node){ member->node.id, count };
+		nodes->wire[count] = wire_node(&member->node);
+		nodes->peers[count] = peer_of(self, &member->node);
+		nodes->index[count] = (struct route_node){ member->node.id, count };
 		count++;
 	}
-	qsort(index, count, sizeof(*index), compare_ids);
-	return count;
+	qsort(nodes->index, count, sizeof(*nodes->index), compare_ids);
+	nodes->count = count;
 }
 
 static uint16_t owner_of(const struct route_view *view, uint32_t partition,
-			 const struct route_node *index, uint16_t count)
+			 const struct route_nodes *nodes)
 {
 	struct route_node wanted = { partition_map_owner(view->map, partition), 0 };
 	const struct route_node *found =
-		bsearch(&wanted, index, count, sizeof(*index), compare_ids);
+		bsearch(&wanted, nodes->index, nodes->count, sizeof(*nodes->index), compare_ids);
 
 	if (!found)
 		return WIRE_MAP_NO_OWNER;
@@ -64,18 +82,19 @@ static uint16_t owner_of(const struct route_view *view, uint32_t partition,
 	return found->index;
 }
 
-static struct route_table *make(const struct route_view *view, struct wire_map_node *nodes,
-				struct route_node *index)
+static struct route_table *make(const struct route_view *view, struct route_nodes *nodes)
 {
-	uint16_t count = collect(view->membership, nodes, index);
-	struct route_table *table =
-		route_table_create((uint16_t)view->map->partition_count, nodes, count, 0);
+	struct route_table *table;
 
+	collect(view->membership, nodes);
+	table = route_table_create((uint16_t)view->map->partition_count, nodes->wire, nodes->count,
+				   0);
 	if (!table)
 		return NULL;
 	table->map_version = partition_map_version32(view->map);
+	memcpy(table->peers, nodes->peers, nodes->count * sizeof(*nodes->peers));
 	for (uint16_t p = 0; p < table->partition_count; p++) {
-		table->owners[p] = owner_of(view, p, index, count);
+		table->owners[p] = owner_of(view, p, nodes);
 		table->epochs[p] = partition_map_epoch(view->map, p);
 	}
 	return table;
@@ -84,13 +103,17 @@ static struct route_table *make(const struct route_view *view, struct wire_map_n
 struct route_table *route_publish_make(const struct route_view *view)
 {
 	uint32_t end = membership_index_end(view->membership);
-	struct wire_map_node *nodes = calloc(end, sizeof(*nodes));
-	struct route_node *index = calloc(end, sizeof(*index));
+	struct route_nodes nodes = {
+		.wire = calloc(end, sizeof(*nodes.wire)),
+		.peers = calloc(end, sizeof(*nodes.peers)),
+		.index = calloc(end, sizeof(*nodes.index)),
+	};
 	struct route_table *table = NULL;
 
-	if (nodes && index && view->map->partition_count > 0)
-		table = make(view, nodes, index);
-	free(nodes);
-	free(index);
+	if (nodes.wire && nodes.peers && nodes.index && view->map->partition_count > 0)
+		table = make(view, &nodes);
+	free(nodes.wire);
+	free(nodes.peers);
+	free(nodes.index);
 	return table;
 }

@@ -23,7 +23,8 @@ struct route_view {
 
 /* A new table: this node owns what the map gives it, it holds and may serve; partitions of members
  * thought alive are theirs; all others have no owner, and requests for them are answered
- * UNAVAILABLE. NULL without memory, or while the number of partitions is not known.
+ * UNAVAILABLE. With members thought alive whose records make one there is a session (node_session.h).
+ * NULL without memory, or while the number of partitions is not known.
  */
 struct route_table *route_publish_make(const struct route_view *view);
 

@@ -21,10 +21,12 @@ static uint64_t calendar(void *context)
 	return unix_ms;
 }
 
+static int drawn_byte = 0xff;
+
 static void drawn(void *context, void *bytes, size_t size)
 {
 	(void)context;
-	memset(bytes, 0xff, size);
+	memset(bytes, drawn_byte, size);
 }
 
 static const struct world world = { .unix_ms = calendar, .random_bytes = drawn };
@@ -112,6 +114,21 @@ static void test_a_later_start_has_a_greater_generation(void)
 	CU_ASSERT_TRUE(config.self.generation > first);
 }
 
+static void test_each_start_draws_a_session_secret(void)
+{
+	static const char *const pairs[] = { NULL };
+	const uint8_t first[NODE_SECRET_SIZE] = { [0 ... NODE_SECRET_SIZE - 1] = 0xff };
+	const uint8_t second[NODE_SECRET_SIZE] = { [0 ... NODE_SECRET_SIZE - 1] = 0x5a };
+
+	prepare(pairs);
+	make();
+	CU_ASSERT_EQUAL(memcmp(config.self.session_secret, first, sizeof(first)), 0);
+	drawn_byte = 0x5a;
+	make();
+	CU_ASSERT_EQUAL(memcmp(config.self.session_secret, second, sizeof(second)), 0);
+	drawn_byte = 0xff;
+}
+
 static void test_the_own_address_is_no_seed(void)
 {
 	static const char *const pairs[] = {
@@ -169,6 +186,7 @@ int main(void)
 		UNIT_TEST(test_a_long_name_is_cut_without_a_bus),
 		UNIT_TEST(test_what_the_node_says_of_itself),
 		UNIT_TEST(test_a_later_start_has_a_greater_generation),
+		UNIT_TEST(test_each_start_draws_a_session_secret),
 		UNIT_TEST(test_the_own_address_is_no_seed),
 		UNIT_TEST(test_keys_are_read_from_their_file),
 		{ NULL, NULL },

@@ -23,6 +23,7 @@ static struct node sample(void)
 		.map_version = 64,
 		.map_stamp = 0xfeedfacecafebeef,
 		.load = { .items = 1, .item_bytes = 1000000000000, .operations_per_s = 3 },
+		.session_secret = { 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16 },
 	};
 
 	partition_set_add(&node.importing_partitions, 5);
@@ -59,6 +60,43 @@ static void test_a_record_survives_the_wire(void)
 	CU_ASSERT_TRUE(node_is_importing(&back, 4000));
 	CU_ASSERT_TRUE(node_is_migrating(&back, 0));
 	CU_ASSERT_EQUAL(partition_set_count(&back.importing_partitions), 2);
+}
+
+static void test_the_session_secret_travels(void)
+{
+	struct node node = sample();
+	struct node back;
+	int with = round_trip(&node, &back);
+
+	CU_ASSERT_EQUAL(back.session_secret[0], 1);
+	CU_ASSERT_EQUAL(back.session_secret[15], 16);
+	memset(node.session_secret, 0, sizeof(node.session_secret));
+	CU_ASSERT_FALSE(node_announcement_equals(&node, &back));
+	CU_ASSERT_EQUAL(with - round_trip(&node, &back), 2 + 1 + (int)NODE_SECRET_SIZE);
+	CU_ASSERT_TRUE(same(&node, &back));
+}
+
+static void test_a_session_secret_of_another_size_is_refused(void)
+{
+	Godwit__NodeRecord record = GODWIT__NODE_RECORD__INIT;
+	uint8_t secret[NODE_SECRET_SIZE + 1] = { 1 };
+	char name[] = "n";
+	uint8_t bytes[128];
+	struct node node;
+
+	record.id = 1;
+	record.name = name;
+	record.generation = 1;
+	record.session_secret = (ProtobufCBinaryData){ NODE_SECRET_SIZE, secret };
+	CU_ASSERT_EQUAL(node_record_decode(&node, bytes, godwit__node_record__pack(&record, bytes)),
+			0);
+	CU_ASSERT_EQUAL(node.session_secret[0], 1);
+	for (size_t size = 1; size <= sizeof(secret); size++) {
+		record.session_secret.len = size;
+		CU_ASSERT_EQUAL(
+			node_record_decode(&node, bytes, godwit__node_record__pack(&record, bytes)),
+			size == NODE_SECRET_SIZE ? 0 : -EINVAL);
+	}
 }
 
 /* specification row 1.4: empty sets cost nothing */
@@ -111,6 +149,7 @@ static void test_the_largest_record_fits(void)
 	node.weight = NODE_WEIGHT_MAX;
 	node.map_version = UINT32_MAX;
 	node.load = (struct node_load){ UINT64_MAX, UINT64_MAX, UINT64_MAX };
+	memset(node.session_secret, 0xff, sizeof(node.session_secret));
 	for (uint32_t p = 1; p < PARTITION_COUNT_MAX; p += 2) {
 		partition_set_add(&node.importing_partitions, p);
 		partition_set_add(&node.migrating_partitions, p);
@@ -154,7 +193,7 @@ static void test_unknown_fields_are_skipped(void)
 	CU_ASSERT_TRUE(same(&node, &back));
 }
 
-/* specification row 1.4: an older peer knows neither sets nor load */
+/* specification row 1.4: an older peer knows neither sets nor load nor sessions */
 static void test_an_older_peers_record_is_read(void)
 {
 	Godwit__NodeRecord record = GODWIT__NODE_RECORD__INIT;
@@ -174,6 +213,8 @@ static void test_an_older_peers_record_is_read(void)
 	CU_ASSERT_TRUE(partition_set_is_empty(&node.importing_partitions));
 	CU_ASSERT_TRUE(partition_set_is_empty(&node.migrating_partitions));
 	CU_ASSERT_TRUE(node_address_is_none(&node.control));
+	for (uint32_t i = 0; i < NODE_SECRET_SIZE; i++)
+		CU_ASSERT_EQUAL(node.session_secret[i], 0);
 }
 
 static void test_a_newer_peers_state_counts_as_active(void)
@@ -292,6 +333,8 @@ int main(void)
 {
 	static const struct unit_test tests[] = {
 		UNIT_TEST(test_a_record_survives_the_wire),
+		UNIT_TEST(test_the_session_secret_travels),
+		UNIT_TEST(test_a_session_secret_of_another_size_is_refused),
 		UNIT_TEST(test_empty_sets_take_no_bytes),
 		UNIT_TEST(test_full_sets_fit_a_packet),
 		UNIT_TEST(test_the_largest_record_fits),
