@@ -24,6 +24,16 @@ struct route_table_entry {
 	void *context;
 };
 
+/* One request of a connection and its reply. */
+struct exchange {
+	struct admin_reply reply; /* the first member: admin_reply_finish() knows no other */
+	struct exchange *next;    /* of the deferred ones */
+	struct exchange **link;   /* NULL = not deferred */
+	struct admin_http *http;
+	struct evhttp_request *request; /* NULL = gone with the server */
+	bool is_handling;
+};
+
 struct admin_http {
 	struct evhttp *server;
 	const struct log *log;
@@ -32,6 +42,7 @@ struct admin_http {
 	char token[ADMIN_TOKEN_SIZE_MAX]; /* "" = none */
 	uint32_t table_count;
 	struct route_table_entry tables[ROUTE_TABLES_MAX];
+	struct exchange *deferred;
 };
 
 void admin_reply_error(struct admin_reply *reply, int status, const char *format, ...)
@@ -58,6 +69,17 @@ static bool route_matches(const struct admin_route *route, const char *path, con
 	}
 	*rest = path + size - 1;
 	return strncmp(route->path, path, size - 1) == 0 && **rest;
+}
+
+const struct admin_route *admin_route_find(const struct admin_route *routes,
+					   enum admin_method method, const char *path,
+					   const char **rest)
+{
+	for (const struct admin_route *route = routes; route->path; route++) {
+		if (route->method == method && route_matches(route, path, rest))
+			return route;
+	}
+	return NULL;
 }
 
 static const char *method_name(enum admin_method method)
@@ -151,14 +173,14 @@ static const struct admin_route *find_route(const struct admin_http *http,
 }
 
 /* The body as JSON; false after making the reply when it is none. A browser cannot send this
- * content type to another site without asking it first.
+ * content type, or a DELETE, to another site without asking it first.
  */
 static bool read_body(const struct admin_call *call, json_t **body, struct admin_reply *reply)
 {
 	json_error_t error;
 
 	*body = NULL;
-	if (call->body_size == 0 && call->method == ADMIN_GET)
+	if (call->body_size == 0 && (call->method == ADMIN_GET || call->method == ADMIN_DELETE))
 		return true;
 	if (call->method == ADMIN_GET) {
 		admin_reply_error(reply, 400, "a GET takes no body");
@@ -198,7 +220,7 @@ void admin_http_call(const struct admin_http *http, const struct admin_call *cal
 	if (read_body(call, &body, reply)) {
 		request.body = body;
 		route->handle(context, &request, reply);
-		if (!reply->json && !reply->content_type)
+		if (!reply->json && !reply->content_type && !reply->is_deferred)
 			admin_reply_error(reply, 500, "out of memory");
 	}
 	json_decref(body);
@@ -258,38 +280,116 @@ static void log_refusal(struct admin_http *http, struct evhttp_request *request,
 		log_info(http->log, "admin", "refused more, not logged", "count=%u", suppressed);
 }
 
-static void on_request(struct evhttp_request *request, void *context)
+/* ---- exchanges ---- */
+
+static void destroy_exchange(struct exchange *exchange)
 {
-	const struct evhttp_uri *uri = evhttp_request_get_evhttp_uri(request);
+	if (exchange->link) {
+		*exchange->link = exchange->next;
+		if (exchange->next)
+			exchange->next->link = exchange->link;
+	}
+	json_decref(exchange->reply.json);
+	if (exchange->reply.text)
+		evbuffer_free(exchange->reply.text);
+	free(exchange);
+}
+
+static void complete(struct exchange *exchange)
+{
+	if (exchange->request) {
+		log_refusal(exchange->http, exchange->request, &exchange->reply);
+		send_reply(exchange->request, &exchange->reply);
+	}
+	destroy_exchange(exchange);
+}
+
+static void on_finished(struct admin_reply *reply)
+{
+	struct exchange *exchange = (struct exchange *)reply;
+
+	if (!reply->json && !reply->content_type)
+		admin_reply_error(reply, 500, "out of memory");
+	if (exchange->is_handling)
+		reply->is_deferred = false;
+	else
+		complete(exchange);
+}
+
+void admin_reply_finish(struct admin_reply *reply)
+{
+	reply->finished(reply);
+}
+
+/* libevent frees the requests of a server that ends, and keeps those whose connection ends until they are
+ * replied to.
+ */
+static void defer(struct exchange *exchange)
+{
+	struct admin_http *http = exchange->http;
+
+	exchange->next = http->deferred;
+	exchange->link = &http->deferred;
+	if (exchange->next)
+		exchange->next->link = &exchange->next;
+	http->deferred = exchange;
+}
+
+static struct exchange *create_exchange(struct admin_http *http, struct evhttp_request *request)
+{
+	struct exchange *exchange = calloc(1, sizeof(*exchange));
+
+	if (!exchange)
+		return NULL;
+	exchange->http = http;
+	exchange->request = request;
+	exchange->reply.finished = on_finished;
+	exchange->reply.text = evbuffer_new();
+	if (exchange->reply.text)
+		return exchange;
+	destroy_exchange(exchange);
+	return NULL;
+}
+
+static void handle(struct exchange *exchange, const char *path)
+{
+	struct evhttp_request *request = exchange->request;
 	struct evkeyvalq *headers = evhttp_request_get_input_headers(request);
 	struct evbuffer *input = evhttp_request_get_input_buffer(request);
-	struct admin_http *http = context;
-	struct admin_reply reply = { .text = evbuffer_new() };
 	struct admin_call call = {
-		.query = evhttp_uri_get_query(uri),
+		.path = path,
+		.query = evhttp_uri_get_query(evhttp_request_get_evhttp_uri(request)),
 		.host = evhttp_find_header(headers, "Host"),
 		.authorization = evhttp_find_header(headers, "Authorization"),
 		.content_type = evhttp_find_header(headers, "Content-Type"),
+		.body = (const char *)evbuffer_pullup(input, -1),
 		.body_size = evbuffer_get_length(input),
 	};
-	const char *raw = evhttp_uri_get_path(uri);
-	char *path = evhttp_uridecode(raw ? raw : "", 0, NULL);
 
-	if (!reply.text || !path) {
+	call.is_method_known = method_of(request, &call.method);
+	exchange->is_handling = true;
+	admin_http_call(exchange->http, &call, &exchange->reply);
+	exchange->is_handling = false;
+	if (exchange->reply.is_deferred)
+		defer(exchange);
+	else
+		complete(exchange);
+}
+
+static void on_request(struct evhttp_request *request, void *context)
+{
+	const char *raw = evhttp_uri_get_path(evhttp_request_get_evhttp_uri(request));
+	char *path = evhttp_uridecode(raw ? raw : "", 0, NULL);
+	struct exchange *exchange = path ? create_exchange(context, request) : NULL;
+
+	if (exchange)
+		handle(exchange, path);
+	else
 		evhttp_send_error(request, 503, NULL);
-	} else {
-		call.is_method_known = method_of(request, &call.method);
-		call.path = path;
-		call.body = (const char *)evbuffer_pullup(input, -1);
-		admin_http_call(http, &call, &reply);
-		log_refusal(http, request, &reply);
-		send_reply(request, &reply);
-	}
-	json_decref(reply.json);
-	if (reply.text)
-		evbuffer_free(reply.text);
 	free(path);
 }
+
+/* ---- life ---- */
 
 static int read_token(struct admin_http *http, const char *path, char *error, size_t error_size)
 {
@@ -390,6 +490,12 @@ void admin_http_destroy(struct admin_http *http)
 {
 	if (!http)
 		return;
+	for (struct exchange *exchange = http->deferred, *next; exchange; exchange = next) {
+		next = exchange->next;
+		exchange->next = NULL;
+		exchange->link = NULL;
+		exchange->request = NULL;
+	}
 	if (http->server)
 		evhttp_free(http->server);
 	sodium_memzero(http->token, sizeof(http->token));

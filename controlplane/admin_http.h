@@ -26,14 +26,18 @@ struct admin_request {
 	const json_t *body; /* an object; NULL = no body */
 };
 
-/* The reply; zeroed before the call. A handler sets 'json' (which is taken), or fills 'text' and
- * sets its type, or calls admin_reply_error().
+/* The reply; empty before the call. A handler sets 'json' (which is taken), or fills 'text' and sets its
+ * type, or calls admin_reply_error(). One that cannot reply yet sets 'is_deferred', keeps the address,
+ * fills the reply in later, and calls admin_reply_finish() exactly once.
  */
 struct admin_reply {
 	int status; /* HTTP; 0 = 200 */
 	json_t *json;
 	struct evbuffer *text;
 	const char *content_type; /* of text */
+	bool is_deferred;
+	/* For admin_reply_finish(); set by who made the reply. */
+	void (*finished)(struct admin_reply *reply);
 };
 
 /* A path that ends with '*' matches one or more characters there. */
@@ -43,6 +47,18 @@ struct admin_route {
 	void (*handle)(void *context, const struct admin_request *request,
 		       struct admin_reply *reply);
 };
+
+/* The row of 'routes' (terminated by a NULL path) for method and path, and what stands for its '*'; NULL
+ * when there is none.
+ */
+const struct admin_route *admin_route_find(const struct admin_route *routes,
+					   enum admin_method method, const char *path,
+					   const char **rest);
+
+/* Sends a reply that was deferred, which is gone afterwards; the asker may have gone before, and so may
+ * the server. May be called by the handler itself. Within ADMIN_TIMEOUT_S, or the connection is closed.
+ */
+void admin_reply_finish(struct admin_reply *reply);
 
 /* Makes the reply {"error": {"code": status, "message": ...}}. */
 void admin_reply_error(struct admin_reply *reply, int status, const char *format, ...)

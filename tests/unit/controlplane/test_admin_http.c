@@ -3,15 +3,19 @@
 #include "controlplane/admin_http.h"
 #include "tests/unit/unit.h"
 
+#include <event2/http.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
+
+#define WAIT_MS 10000u
 
 /* What a handler saw. */
 struct seen {
 	uint32_t calls;
 	char rest[32];
 	json_int_t number;
+	struct admin_reply *kept;
 };
 
 static void handle_echo(void *context, const struct admin_request *request,
@@ -42,10 +46,36 @@ static void handle_nothing(void *context, const struct admin_request *request,
 	(void)reply;
 }
 
+/* Two handlers that reply later: one when the test says so, one at once all the same. */
+static void handle_later(void *context, const struct admin_request *request,
+			 struct admin_reply *reply)
+{
+	struct seen *seen = context;
+
+	(void)request;
+	seen->calls++;
+	seen->kept = reply;
+	reply->is_deferred = true;
+}
+
+static void handle_later_at_once(void *context, const struct admin_request *request,
+				 struct admin_reply *reply)
+{
+	handle_later(context, request, reply);
+	reply->json = json_pack("{si}", "n", 1);
+	admin_reply_finish(reply);
+}
+
 static const struct admin_route routes[] = {
-	{ ADMIN_GET, "/v1/thing", handle_echo },    { ADMIN_POST, "/v1/thing", handle_echo },
-	{ ADMIN_GET, "/v1/things/*", handle_echo }, { ADMIN_GET, "/text", handle_text },
-	{ ADMIN_GET, "/nothing", handle_nothing },  { ADMIN_GET, NULL, NULL },
+	{ ADMIN_DELETE, "/v1/gone/*", handle_echo },
+	{ ADMIN_GET, "/later", handle_later },
+	{ ADMIN_GET, "/at-once", handle_later_at_once },
+	{ ADMIN_GET, "/v1/thing", handle_echo },
+	{ ADMIN_POST, "/v1/thing", handle_echo },
+	{ ADMIN_GET, "/v1/things/*", handle_echo },
+	{ ADMIN_GET, "/text", handle_text },
+	{ ADMIN_GET, "/nothing", handle_nothing },
+	{ ADMIN_GET, NULL, NULL },
 };
 
 struct fixture {
@@ -57,6 +87,14 @@ struct fixture {
 	struct admin_reply reply;
 	char error[256];
 };
+
+/* 'port' 0: any, for a server that nobody connects to. */
+static int fixture_listen(struct fixture *f, uint16_t port)
+{
+	return admin_http_create(&f->http, f->base,
+				 &(struct admin_http_options){ 0x7f000001, port, "", &f->log },
+				 f->error, sizeof(f->error));
+}
 
 static int fixture_open(struct fixture *f, const char *token_file)
 {
@@ -246,6 +284,137 @@ static void tables_of_routes_are_bounded(void)
 	fixture_fini(&f);
 }
 
+static void a_delete_needs_no_body(void)
+{
+	struct fixture f;
+
+	fixture_init(&f, "");
+	CU_ASSERT_EQUAL(status_of(&f, CALL(ADMIN_DELETE, "/v1/gone/7", .host = NULL)), 0);
+	CU_ASSERT_STRING_EQUAL(f.seen.rest, "7");
+	fixture_fini(&f);
+}
+
+/* ---- replies that come later, over a connection ---- */
+
+struct client {
+	struct evhttp_connection *connection;
+	bool is_answered;
+	int status;
+};
+
+static void on_answer(struct evhttp_request *request, void *context)
+{
+	struct client *client = context;
+
+	client->is_answered = true;
+	client->status = request ? evhttp_request_get_response_code(request) : 0;
+}
+
+/* A server on a port that was free; the connection with a request for 'path' on its way. */
+static void connect_fixture(struct fixture *f, struct client *client, const char *path)
+{
+	uint16_t port = 20000;
+
+	memset(f, 0, sizeof(*f));
+	memset(client, 0, sizeof(*client));
+	world_os_init(&f->world);
+	f->log = (struct log){ stderr, LOG_LEVEL_ERROR, &f->world };
+	f->base = event_base_new();
+	f->reply.text = evbuffer_new();
+	while (fixture_listen(f, port) != 0 && port < 21000)
+		port++;
+	admin_http_add_routes(f->http, routes, &f->seen);
+	client->connection = evhttp_connection_base_new(f->base, NULL, "127.0.0.1", port);
+	evhttp_make_request(client->connection, evhttp_request_new(on_answer, client),
+			    EVHTTP_REQ_GET, path);
+}
+
+static bool is_asked(const struct fixture *f, const struct client *client)
+{
+	(void)client;
+	return f->seen.calls > 0;
+}
+
+static bool is_answered(const struct fixture *f, const struct client *client)
+{
+	(void)f;
+	return client->is_answered;
+}
+
+static bool run_until(const struct fixture *f, const struct client *client,
+		      bool (*is_done)(const struct fixture *f, const struct client *client))
+{
+	uint64_t until_ms = world_now_ms(&f->world) + WAIT_MS;
+
+	while (!is_done(f, client)) {
+		const struct timeval slice = { 0, 10000 };
+
+		if (world_now_ms(&f->world) > until_ms)
+			return false;
+		event_base_loopexit(f->base, &slice);
+		event_base_loop(f->base, EVLOOP_ONCE);
+	}
+	return true;
+}
+
+static void a_reply_may_come_later(void)
+{
+	struct client client;
+	struct fixture f;
+
+	connect_fixture(&f, &client, "/later");
+	CU_ASSERT_TRUE_FATAL(run_until(&f, &client, is_asked));
+	CU_ASSERT_FALSE(client.is_answered);
+	admin_reply_error(f.seen.kept, 409, "not now");
+	admin_reply_finish(f.seen.kept);
+	CU_ASSERT_TRUE(run_until(&f, &client, is_answered));
+	CU_ASSERT_EQUAL(client.status, 409);
+	evhttp_connection_free(client.connection);
+	fixture_fini(&f);
+}
+
+static void a_deferred_reply_may_come_at_once(void)
+{
+	struct client client;
+	struct fixture f;
+
+	connect_fixture(&f, &client, "/at-once");
+	CU_ASSERT_TRUE(run_until(&f, &client, is_answered));
+	CU_ASSERT_EQUAL(client.status, 200);
+	evhttp_connection_free(client.connection);
+	fixture_fini(&f);
+}
+
+static void a_deferred_reply_may_outlive_the_asker(void)
+{
+	struct client client;
+	struct fixture f;
+
+	connect_fixture(&f, &client, "/later");
+	CU_ASSERT_TRUE_FATAL(run_until(&f, &client, is_asked));
+	evhttp_connection_free(client.connection);
+	for (int i = 0; i < 20; i++)
+		event_base_loop(f.base, EVLOOP_NONBLOCK);
+	f.seen.kept->json = json_object();
+	admin_reply_finish(f.seen.kept);
+	fixture_fini(&f);
+}
+
+static void a_deferred_reply_may_outlive_the_server(void)
+{
+	struct client client;
+	struct fixture f;
+
+	connect_fixture(&f, &client, "/later");
+	CU_ASSERT_TRUE_FATAL(run_until(&f, &client, is_asked));
+	admin_http_destroy(f.http);
+	f.http = NULL;
+	f.seen.kept->json = json_object();
+	admin_reply_finish(f.seen.kept);
+	evhttp_connection_free(client.connection);
+	fixture_fini(&f);
+}
+
 int main(void)
 {
 	static const struct unit_test tests[] = {
@@ -256,6 +425,11 @@ int main(void)
 		UNIT_TEST(a_token_is_asked_for),
 		UNIT_TEST(a_bad_token_file_stops_the_start),
 		UNIT_TEST(tables_of_routes_are_bounded),
+		UNIT_TEST(a_delete_needs_no_body),
+		UNIT_TEST(a_reply_may_come_later),
+		UNIT_TEST(a_deferred_reply_may_come_at_once),
+		UNIT_TEST(a_deferred_reply_may_outlive_the_asker),
+		UNIT_TEST(a_deferred_reply_may_outlive_the_server),
 		{ NULL, NULL },
 	};
 
