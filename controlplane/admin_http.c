@@ -3,9 +3,9 @@
 #include "controlplane/admin_http.h"
 
 #include <arpa/inet.h>
+#include <assert.h>
 #include <errno.h>
 #include <event2/http.h>
-#include <event2/keyvalq_struct.h>
 #include <event2/listener.h>
 #include <netinet/in.h>
 #include <sodium.h>
@@ -22,6 +22,7 @@
 struct route_table_entry {
 	const struct admin_route *routes;
 	void *context;
+	bool is_raw;
 };
 
 /* One request of a connection and its reply. */
@@ -58,17 +59,29 @@ void admin_reply_error(struct admin_reply *reply, int status, const char *format
 	reply->json = json_pack("{s{siss}}", "error", "code", status, "message", message);
 }
 
-/* Whether 'path' is the route's; '*rest' = what stands for its '*'. */
-static bool route_matches(const struct admin_route *route, const char *path, const char **rest)
+void admin_reply_header(struct admin_reply *reply, const char *name, const char *format, ...)
+{
+	struct admin_reply_header *header = &reply->headers[reply->header_count++];
+	va_list arguments;
+
+	assert(reply->header_count <= ADMIN_REPLY_HEADERS_MAX);
+	header->name = name;
+	va_start(arguments, format);
+	vsnprintf(header->value, sizeof(header->value), format, arguments);
+	va_end(arguments);
+}
+
+/* Whether 'path' of 'path_size' bytes is the route's; '*rest' = what stands for its '*'. */
+static bool route_matches(const struct admin_route *route, const char *path, size_t path_size,
+			  const char **rest)
 {
 	size_t size = strlen(route->path);
+	bool is_open = route->path[size - 1] == '*';
+	size_t fixed = is_open ? size - 1 : size;
 
-	if (route->path[size - 1] != '*') {
-		*rest = "";
-		return strcmp(route->path, path) == 0;
-	}
-	*rest = path + size - 1;
-	return strncmp(route->path, path, size - 1) == 0 && **rest;
+	*rest = path + fixed;
+	return (is_open ? path_size > fixed : path_size == fixed) &&
+	       memcmp(route->path, path, fixed) == 0;
 }
 
 const struct admin_route *admin_route_find(const struct admin_route *routes,
@@ -76,7 +89,7 @@ const struct admin_route *admin_route_find(const struct admin_route *routes,
 					   const char **rest)
 {
 	for (const struct admin_route *route = routes; route->path; route++) {
-		if (route->method == method && route_matches(route, path, rest))
+		if (route->method == method && route_matches(route, path, strlen(path), rest))
 			return route;
 	}
 	return NULL;
@@ -143,8 +156,10 @@ static bool admit(const struct admin_http *http, const struct admin_call *call,
 
 /* Finds the route; the reply is made when there is none for path or method. */
 static const struct admin_route *find_route(const struct admin_http *http,
-					    const struct admin_call *call, const char **rest,
-					    void **context, struct admin_reply *reply)
+					    const struct admin_call *call,
+					    struct admin_request *request,
+					    const struct route_table_entry **found,
+					    struct admin_reply *reply)
 {
 	char allowed[64] = "";
 
@@ -154,9 +169,9 @@ static const struct admin_route *find_route(const struct admin_http *http,
 		for (const struct admin_route *route = table->routes; route->path; route++) {
 			size_t used = strlen(allowed);
 
-			if (!route_matches(route, call->path, rest))
+			if (!route_matches(route, call->path, request->path_size, &request->rest))
 				continue;
-			*context = table->context;
+			*found = table;
 			if (call->is_method_known && route->method == call->method)
 				return route;
 			snprintf(allowed + used, sizeof(allowed) - used, "%s%s", used ? ", " : "",
@@ -200,30 +215,55 @@ static bool read_body(const struct admin_call *call, json_t **body, struct admin
 	return reply->json == NULL;
 }
 
-void admin_http_call(const struct admin_http *http, const struct admin_call *call,
-		     struct admin_reply *reply)
+static void call_json(const struct admin_route *route, void *context, const struct admin_call *call,
+		      struct admin_request *request, struct admin_reply *reply)
 {
-	struct admin_request request = { .method = call->method, .path = call->path };
-	const struct admin_route *route;
-	void *context;
 	json_t *body;
 
-	if (!admit(http, call, reply))
-		return;
-	route = find_route(http, call, &request.rest, &context, reply);
-	if (!route)
-		return;
 	if (call->query && call->query[0]) {
 		admin_reply_error(reply, 400, "this path takes no parameters");
 		return;
 	}
 	if (read_body(call, &body, reply)) {
-		request.body = body;
-		route->handle(context, &request, reply);
-		if (!reply->json && !reply->content_type && !reply->is_deferred)
-			admin_reply_error(reply, 500, "out of memory");
+		request->body = body;
+		route->handle(context, request, reply);
 	}
 	json_decref(body);
+}
+
+static void call_raw(const struct admin_route *route, void *context, const struct admin_call *call,
+		     struct admin_request *request, struct admin_reply *reply)
+{
+	request->rest_size = request->path_size - (size_t)(request->rest - request->path);
+	request->query = call->query;
+	request->headers = call->headers;
+	request->bytes = (const uint8_t *)call->body;
+	request->size = call->body_size;
+	route->handle(context, request, reply);
+}
+
+void admin_http_call(const struct admin_http *http, const struct admin_call *call,
+		     struct admin_reply *reply)
+{
+	struct admin_request request = {
+		.method = call->method,
+		.path = call->path,
+		.path_size = call->path_size ? call->path_size : strlen(call->path),
+	};
+	const struct route_table_entry *table;
+	const struct admin_route *route;
+
+	if (!admit(http, call, reply))
+		return;
+	route = find_route(http, call, &request, &table, reply);
+	if (!route)
+		return;
+	if (table->is_raw)
+		call_raw(route, table->context, call, &request, reply);
+	else
+		call_json(route, table->context, call, &request, reply);
+	if (!reply->json && !reply->content_type && !reply->is_deferred)
+		admin_reply_error(reply, 500, "out of memory");
 }
 
 static bool method_of(struct evhttp_request *request, enum admin_method *method)
@@ -248,22 +288,43 @@ static bool method_of(struct evhttp_request *request, enum admin_method *method)
 	}
 }
 
+/* JSON becomes the reply's text. */
+static void write_text(struct admin_reply *reply)
+{
+	char *text = reply->json ? json_dumps(reply->json, JSON_INDENT(2)) : NULL;
+
+	if (!text)
+		return;
+	evbuffer_drain(reply->text, evbuffer_get_length(reply->text));
+	evbuffer_add_printf(reply->text, "%s\n", text);
+	reply->content_type = "application/json";
+	free(text);
+}
+
+/* libevent would send the body that a HEAD only asks about, and not tell its size. */
+static void withhold_body(struct evkeyvalq *headers, struct evbuffer *text)
+{
+	char size[24];
+
+	snprintf(size, sizeof(size), "%zu", evbuffer_get_length(text));
+	evhttp_add_header(headers, "Content-Length", size);
+	evbuffer_drain(text, evbuffer_get_length(text));
+}
+
 static void send_reply(struct evhttp_request *request, struct admin_reply *reply)
 {
 	struct evkeyvalq *headers = evhttp_request_get_output_headers(request);
-	char *text = reply->json ? json_dumps(reply->json, JSON_INDENT(2)) : NULL;
 
-	if (text) {
-		evbuffer_drain(reply->text, evbuffer_get_length(reply->text));
-		evbuffer_add_printf(reply->text, "%s\n", text);
-		reply->content_type = "application/json";
-		free(text);
-	}
+	write_text(reply);
 	evhttp_add_header(headers, "Content-Type",
 			  reply->content_type ? reply->content_type : "text/plain");
 	evhttp_add_header(headers, "Cache-Control", "no-store");
 	if (reply->status == 401)
 		evhttp_add_header(headers, "WWW-Authenticate", "Bearer");
+	for (uint32_t i = 0; i < reply->header_count; i++)
+		evhttp_add_header(headers, reply->headers[i].name, reply->headers[i].value);
+	if (evhttp_request_get_command(request) == EVHTTP_REQ_HEAD)
+		withhold_body(headers, reply->text);
 	evhttp_send_reply(request, reply->status ? reply->status : 200, NULL, reply->text);
 }
 
@@ -351,17 +412,19 @@ static struct exchange *create_exchange(struct admin_http *http, struct evhttp_r
 	return NULL;
 }
 
-static void handle(struct exchange *exchange, const char *path)
+static void handle(struct exchange *exchange, const char *path, size_t path_size)
 {
 	struct evhttp_request *request = exchange->request;
 	struct evkeyvalq *headers = evhttp_request_get_input_headers(request);
 	struct evbuffer *input = evhttp_request_get_input_buffer(request);
 	struct admin_call call = {
 		.path = path,
+		.path_size = path_size,
 		.query = evhttp_uri_get_query(evhttp_request_get_evhttp_uri(request)),
 		.host = evhttp_find_header(headers, "Host"),
 		.authorization = evhttp_find_header(headers, "Authorization"),
 		.content_type = evhttp_find_header(headers, "Content-Type"),
+		.headers = headers,
 		.body = (const char *)evbuffer_pullup(input, -1),
 		.body_size = evbuffer_get_length(input),
 	};
@@ -379,11 +442,12 @@ static void handle(struct exchange *exchange, const char *path)
 static void on_request(struct evhttp_request *request, void *context)
 {
 	const char *raw = evhttp_uri_get_path(evhttp_request_get_evhttp_uri(request));
-	char *path = evhttp_uridecode(raw ? raw : "", 0, NULL);
+	size_t path_size = 0;
+	char *path = evhttp_uridecode(raw ? raw : "", 0, &path_size);
 	struct exchange *exchange = path ? create_exchange(context, request) : NULL;
 
 	if (exchange)
-		handle(exchange, path);
+		handle(exchange, path, path_size);
 	else
 		evhttp_send_error(request, 503, NULL);
 	free(path);
@@ -502,10 +566,21 @@ void admin_http_destroy(struct admin_http *http)
 	free(http);
 }
 
-int admin_http_add_routes(struct admin_http *http, const struct admin_route *routes, void *context)
+static int add_table(struct admin_http *http, const struct route_table_entry *table)
 {
 	if (http->table_count == ROUTE_TABLES_MAX)
 		return -ENOSPC;
-	http->tables[http->table_count++] = (struct route_table_entry){ routes, context };
+	http->tables[http->table_count++] = *table;
 	return 0;
+}
+
+int admin_http_add_routes(struct admin_http *http, const struct admin_route *routes, void *context)
+{
+	return add_table(http, &(struct route_table_entry){ routes, context, false });
+}
+
+int admin_http_add_raw_routes(struct admin_http *http, const struct admin_route *routes,
+			      void *context)
+{
+	return add_table(http, &(struct route_table_entry){ routes, context, true });
 }

@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* The admin address: HTTP with JSON bodies, routes in tables, errors that say what was expected. */
+/* The admin address: HTTP with JSON bodies or raw ones, routes in tables, errors that say what was expected. */
 #ifndef CONTROLPLANE_ADMIN_HTTP_H
 #define CONTROLPLANE_ADMIN_HTTP_H
 
 #include <event2/buffer.h>
 #include <event2/event.h>
+#include <event2/keyvalq_struct.h>
 #include <jansson.h>
 #include <stdbool.h>
 #include <stdint.h>
@@ -22,8 +23,22 @@ enum admin_method {
 struct admin_request {
 	enum admin_method method;
 	const char *path;   /* decoded, "/v1/partitions/7" */
+	size_t path_size;   /* bytes of 'path', which may hold zeros */
 	const char *rest;   /* what stands for the route's '*'; "" when it has none */
 	const json_t *body; /* an object; NULL = no body */
+	/* For raw routes alone: */
+	size_t rest_size;  /* bytes of 'rest' */
+	const char *query; /* as it came; NULL = none */
+	const uint8_t *bytes;
+	size_t size;                     /* of 'bytes', the body */
+	const struct evkeyvalq *headers; /* NULL = none */
+};
+
+#define ADMIN_REPLY_HEADERS_MAX 4u
+
+struct admin_reply_header {
+	const char *name;
+	char value[64];
 };
 
 /* The reply; empty before the call. A handler sets 'json' (which is taken), or fills 'text' and sets its
@@ -35,6 +50,8 @@ struct admin_reply {
 	json_t *json;
 	struct evbuffer *text;
 	const char *content_type; /* of text */
+	uint32_t header_count;
+	struct admin_reply_header headers[ADMIN_REPLY_HEADERS_MAX];
 	bool is_deferred;
 	/* For admin_reply_finish(); set by who made the reply. */
 	void (*finished)(struct admin_reply *reply);
@@ -64,6 +81,10 @@ void admin_reply_finish(struct admin_reply *reply);
 void admin_reply_error(struct admin_reply *reply, int status, const char *format, ...)
 	__attribute__((format(printf, 3, 4)));
 
+/* Adds a header whose name outlives the reply. At most ADMIN_REPLY_HEADERS_MAX. */
+void admin_reply_header(struct admin_reply *reply, const char *name, const char *format, ...)
+	__attribute__((format(printf, 3, 4)));
+
 #define ADMIN_BODY_SIZE_MAX (1u << 20)
 #define ADMIN_HEADERS_SIZE_MAX (16u << 10)
 #define ADMIN_TIMEOUT_S 10
@@ -90,6 +111,10 @@ void admin_http_destroy(struct admin_http *http);
  */
 int admin_http_add_routes(struct admin_http *http, const struct admin_route *routes, void *context);
 
+/* The same for routes that take parameters, headers, and any bytes for a body. */
+int admin_http_add_raw_routes(struct admin_http *http, const struct admin_route *routes,
+			      void *context);
+
 /* What the server would reply, without a connection: for tests. 'reply->text' must be there. 'host'
  * and 'authorization' are the headers, NULL = none; 'body' is 'body_size' bytes of the content type
  * 'content_type'.
@@ -98,10 +123,12 @@ struct admin_call {
 	enum admin_method method;
 	bool is_method_known;
 	const char *path;  /* decoded, without the query */
+	size_t path_size;  /* bytes; 0 = to the first zero */
 	const char *query; /* NULL = none */
 	const char *host;
 	const char *authorization;
 	const char *content_type;
+	const struct evkeyvalq *headers; /* all of them, for raw routes */
 	const char *body;
 	size_t body_size;
 };

@@ -3,9 +3,11 @@
 #include "controlplane/admin_http.h"
 #include "tests/unit/unit.h"
 
+#include <event2/bufferevent.h>
 #include <event2/http.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/queue.h>
 #include <unistd.h>
 
 #define WAIT_MS 10000u
@@ -294,24 +296,109 @@ static void a_delete_needs_no_body(void)
 	fixture_fini(&f);
 }
 
+/* ---- raw routes ---- */
+
+struct raw_seen {
+	uint8_t rest[16];
+	size_t rest_size;
+	uint8_t bytes[16];
+	size_t size;
+	char query[16];
+	char header[16];
+};
+
+static void handle_raw(void *context, const struct admin_request *request,
+		       struct admin_reply *reply)
+{
+	const char *header = evhttp_find_header(request->headers, "If-Match");
+	struct raw_seen *seen = context;
+
+	seen->rest_size = request->rest_size;
+	memcpy(seen->rest, request->rest, request->rest_size);
+	seen->size = request->size;
+	memcpy(seen->bytes, request->bytes, request->size);
+	snprintf(seen->query, sizeof(seen->query), "%s", request->query ? request->query : "");
+	snprintf(seen->header, sizeof(seen->header), "%s", header ? header : "");
+	evbuffer_add(reply->text, "\0\1", 2);
+	reply->content_type = "application/octet-stream";
+	admin_reply_header(reply, "ETag", "\"%d\"", 7);
+}
+
+static const struct admin_route raw_routes[] = {
+	{ ADMIN_PUT, "/raw/*", handle_raw },
+	{ ADMIN_GET, NULL, NULL },
+};
+
+static void raw_routes_take_any_bytes_parameters_and_headers(void)
+{
+	struct evkeyvalq headers;
+	struct raw_seen seen;
+	struct fixture f;
+
+	fixture_init(&f, "");
+	CU_ASSERT_EQUAL(admin_http_add_raw_routes(f.http, raw_routes, &seen), 0);
+	TAILQ_INIT(&headers);
+	evhttp_add_header(&headers, "If-Match", "\"3\"");
+	CU_ASSERT_EQUAL(status_of(&f, CALL(ADMIN_PUT, "/raw/\0b/", .path_size = 8, .query = "t=1",
+					   .headers = &headers, .content_type = "text/plain",
+					   .body = "\0\xff{", .body_size = 3)),
+			0);
+	evhttp_clear_headers(&headers);
+	CU_ASSERT_EQUAL(seen.rest_size, 3);
+	CU_ASSERT(memcmp(seen.rest, "\0b/", 3) == 0);
+	CU_ASSERT_EQUAL(seen.size, 3);
+	CU_ASSERT(memcmp(seen.bytes, "\0\xff{", 3) == 0);
+	CU_ASSERT_STRING_EQUAL(seen.query, "t=1");
+	CU_ASSERT_STRING_EQUAL(seen.header, "\"3\"");
+	CU_ASSERT_EQUAL(f.reply.header_count, 1);
+	CU_ASSERT_STRING_EQUAL(f.reply.headers[0].value, "\"7\"");
+	fixture_fini(&f);
+}
+
+static void raw_routes_are_found_and_guarded_like_others(void)
+{
+	struct raw_seen seen;
+	struct fixture f;
+
+	fixture_init(&f, "");
+	CU_ASSERT_EQUAL(admin_http_add_raw_routes(f.http, raw_routes, &seen), 0);
+	CU_ASSERT_EQUAL(status_of(&f, CALL(ADMIN_PUT, "/raw/", .host = NULL)), 404);
+	CU_ASSERT_EQUAL(status_of(&f, CALL(ADMIN_PUT, "/raw/x", .host = "evil.example")), 403);
+	CU_ASSERT_EQUAL(status_of(&f, CALL(ADMIN_POST, "/raw/x", .host = NULL)), 405);
+	CU_ASSERT_EQUAL(status_of(&f, CALL(ADMIN_GET, "/v1/thing\0x", .path_size = 11)), 404);
+	fixture_fini(&f);
+}
+
 /* ---- replies that come later, over a connection ---- */
 
 struct client {
 	struct evhttp_connection *connection;
 	bool is_answered;
 	int status;
+	int size_told;
+	size_t size;
 };
 
 static void on_answer(struct evhttp_request *request, void *context)
 {
 	struct client *client = context;
+	const char *size;
 
 	client->is_answered = true;
 	client->status = request ? evhttp_request_get_response_code(request) : 0;
+	if (!request)
+		return;
+	size = evhttp_find_header(evhttp_request_get_input_headers(request), "Content-Length");
+	client->size_told = size ? atoi(size) : -1;
+	/* what came behind the headers, wherever libevent left it */
+	client->size = evbuffer_get_length(evhttp_request_get_input_buffer(request)) +
+		       evbuffer_get_length(bufferevent_get_input(
+			       evhttp_connection_get_bufferevent(client->connection)));
 }
 
 /* A server on a port that was free; the connection with a request for 'path' on its way. */
-static void connect_fixture(struct fixture *f, struct client *client, const char *path)
+static void connect_by(struct fixture *f, struct client *client, enum evhttp_cmd_type method,
+		       const char *path)
 {
 	uint16_t port = 20000;
 
@@ -325,8 +412,13 @@ static void connect_fixture(struct fixture *f, struct client *client, const char
 		port++;
 	admin_http_add_routes(f->http, routes, &f->seen);
 	client->connection = evhttp_connection_base_new(f->base, NULL, "127.0.0.1", port);
-	evhttp_make_request(client->connection, evhttp_request_new(on_answer, client),
-			    EVHTTP_REQ_GET, path);
+	evhttp_make_request(client->connection, evhttp_request_new(on_answer, client), method,
+			    path);
+}
+
+static void connect_fixture(struct fixture *f, struct client *client, const char *path)
+{
+	connect_by(f, client, EVHTTP_REQ_GET, path);
 }
 
 static bool is_asked(const struct fixture *f, const struct client *client)
@@ -415,6 +507,20 @@ static void a_deferred_reply_may_outlive_the_server(void)
 	fixture_fini(&f);
 }
 
+static void a_head_is_told_the_size_and_sent_no_body(void)
+{
+	struct client client;
+	struct fixture f;
+
+	connect_by(&f, &client, EVHTTP_REQ_HEAD, "/text");
+	CU_ASSERT_TRUE(run_until(&f, &client, is_answered));
+	CU_ASSERT_EQUAL(client.status, 200);
+	CU_ASSERT_EQUAL(client.size_told, 5);
+	CU_ASSERT_EQUAL(client.size, 0);
+	evhttp_connection_free(client.connection);
+	fixture_fini(&f);
+}
+
 int main(void)
 {
 	static const struct unit_test tests[] = {
@@ -426,6 +532,9 @@ int main(void)
 		UNIT_TEST(a_bad_token_file_stops_the_start),
 		UNIT_TEST(tables_of_routes_are_bounded),
 		UNIT_TEST(a_delete_needs_no_body),
+		UNIT_TEST(raw_routes_take_any_bytes_parameters_and_headers),
+		UNIT_TEST(raw_routes_are_found_and_guarded_like_others),
+		UNIT_TEST(a_head_is_told_the_size_and_sent_no_body),
 		UNIT_TEST(a_reply_may_come_later),
 		UNIT_TEST(a_deferred_reply_may_come_at_once),
 		UNIT_TEST(a_deferred_reply_may_outlive_the_asker),
