@@ -87,6 +87,13 @@ enum migration_peer {
 	MIGRATION_PEER_GONE,           /* this life is over: restarted, left or removed */
 };
 
+/* When an end of a migration, at work in this node, is to be looked after again. */
+enum migration_pace {
+	MIGRATION_RESTS,   /* nothing is under way */
+	MIGRATION_WAITS,   /* for workers or writes: within a millisecond */
+	MIGRATION_HURRIES, /* there is more to do: as soon as others had their turn */
+};
+
 /* 'retry_ms' doubled 'times' times, at most 'max_ms'. */
 uint32_t migration_backoff_ms(uint32_t retry_ms, uint32_t times, uint32_t max_ms);
 

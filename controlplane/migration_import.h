@@ -12,9 +12,7 @@
 struct migration_import_options {
 	struct dataplane *dataplane;
 	uint32_t partition;
-	/* An event for the target machine; called by do() and poll(), 'event' lives as long as the call. It may call
-	 * do() again.
-	 */
+	/* An event for the target machine; called by poll() alone, 'event' lives as long as the call. It may call do(). */
 	void (*answer)(void *context, const struct migration_target_event *event);
 	void *context;
 };
@@ -25,16 +23,16 @@ struct migration_import;
 /* 0, -ENOMEM or -EINVAL. */
 int migration_import_create(struct migration_import **import, const struct migration_import_options *options);
 
-/* When nothing is under way (poll() says so), or once the workers are stopped. Accepts NULL. */
+/* When poll() said that it rests, or once the workers are stopped. Accepts NULL. */
 void migration_import_destroy(struct migration_import *import);
 
 /* Begins what 'action' asks for; false when it is none of the data plane's: MARK, UNMARK, RECORD_OWNER, ANNOUNCE, PUBLISH_MAP, SEND
- * and REPORT are others'. The batch of APPLY is copied. Every action that is to be answered is answered exactly once, APPLY in the
- * order asked.
+ * and REPORT are others'. The batch of APPLY is copied. Every action that is to be answered is answered exactly once, in time,
+ * APPLY in the order asked.
  */
-bool migration_import_do(struct migration_import *import, const struct migration_target_action *action, uint64_t now_ms);
+bool migration_import_do(struct migration_import *import, const struct migration_target_action *action);
 
-/* Goes on with what is under way. True: call it again soon. */
-bool migration_import_poll(struct migration_import *import, uint64_t now_ms);
+/* Goes on with what is under way. */
+enum migration_pace migration_import_poll(struct migration_import *import);
 
 #endif
