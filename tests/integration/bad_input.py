@@ -389,7 +389,8 @@ def jumbo(p):
 
 
 def every_reason(p):
-    """The cases before this one have raised every counter of a drop that a sender alone can raise."""
+    """The cases before this one have raised every counter of a drop that a sender alone can raise. forward_bad, _late and _no_peer
+    take another node: see forwarding.py."""
     quiet = {name[5:] for name, value in p.admin.counters().items() if name.startswith("drop_") and value == 0}
     assert quiet == {"frame_segmented", "frame_oversized", "need_hello_limited", "session_table_full", "replay_in_progress",
                      "replay_forgotten", "replay_old", "forward_bad", "forward_late", "forward_no_peer", "forward_no_room",
