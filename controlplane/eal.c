@@ -8,6 +8,7 @@
 #include <rte_log.h>
 #include <string.h>
 #include <sys/types.h>
+#include <unistd.h>
 
 /* One whole line of DPDK's log. */
 static void write_line(struct eal_log *eal_log)
@@ -55,6 +56,12 @@ static int open_stream(struct eal_log *eal_log, struct log *log)
 	return rte_openlog_stream(eal_log->stream);
 }
 
+static void close_stream(struct eal_log *eal_log)
+{
+	rte_openlog_stream(NULL);
+	fclose(eal_log->stream);
+}
+
 static void log_plan(const struct eal_plan *plan, struct log *log)
 {
 	char line[LOG_LINE_SIZE] = "";
@@ -84,8 +91,7 @@ int eal_start(struct eal_log *eal_log, const struct eal_plan *plan, struct log *
 	result = rte_errno ? -rte_errno : -EINVAL;
 	snprintf(error, error_size, "DPDK did not start (%s)%s%s; --set log.level=debug shows more",
 		 rte_strerror(-result), eal_log->last_error[0] ? ": " : "", eal_log->last_error);
-	rte_openlog_stream(NULL);
-	fclose(eal_log->stream);
+	close_stream(eal_log);
 	return result;
 }
 
@@ -97,6 +103,6 @@ void eal_log_set_started(struct eal_log *eal_log)
 void eal_stop(struct eal_log *eal_log)
 {
 	rte_eal_cleanup();
-	rte_openlog_stream(NULL);
-	fclose(eal_log->stream);
+	rmdir(rte_eal_get_runtime_dir());
+	close_stream(eal_log);
 }

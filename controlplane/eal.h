@@ -62,7 +62,7 @@ int eal_start(struct eal_log *eal_log, const struct eal_plan *plan, struct log *
 /* What the EAL logs from here on is worth a look; see struct eal_log. */
 void eal_log_set_started(struct eal_log *eal_log);
 
-/* Gives back what the EAL holds. */
+/* Gives back what the EAL holds, and removes its runtime directory, which it leaves empty. */
 void eal_stop(struct eal_log *eal_log);
 
 #endif

@@ -149,6 +149,7 @@ int bench_eal_start(const struct bench_options *options, char *error, size_t err
 void bench_eal_stop(void)
 {
 	rte_eal_cleanup();
+	rmdir(rte_eal_get_runtime_dir()); /* made for this process number; the EAL leaves it, empty */
 }
 
 int bench_eal_thread_start(void *context, uint32_t worker, int (*body)(void *), void *argument)

@@ -87,31 +87,32 @@ test_a_killed_memif_server_starts_again_on_the_same_socket() {
 
 test_nothing_is_left_in_the_runtime_directories() {
 	net_create a
-	local name=left-$$ directories="/var/run/dpdk /dev/hugepages /dev/shm"
+	local name=left-$$
 	node_start a --set node.name="$name"
+	[ -d "$WORK/dpdk/godwit-$name" ] || fail "no runtime directory: this tests nothing"
 	node_kill a
-	# shellcheck disable=SC2086
-	expect_equal "what kill -9 leaves" \
-		"$(find $directories -path "*$name*" ! -type d 2>/dev/null || true)" ""
-	rmdir /var/run/dpdk/godwit-"$name" 2>/dev/null || true
+	expect_equal "what kill -9 leaves" "$(find "$WORK/dpdk" ! -type d)" ""
+	node_start a --set node.name="$name"
+	node_stop a
+	expect_equal "what SIGTERM leaves" "$(ls -A "$WORK/dpdk")" ""
+	expect_equal "what is elsewhere" "$(find /var/run/dpdk /dev/hugepages /dev/shm -path "*$name*" 2>/dev/null || true)" ""
 }
 
 test_telemetry_answers_and_starts_again_after_a_kill() {
-	local name=telemetry-$$ pages
+	local pages
 	net_create a
 	for pages in auto off auto; do
-		node_start a --set node.name="$name" --set dpdk.telemetry=on \
+		node_start a --set dpdk.telemetry=on \
 			--set storage.huge_pages=$pages --set log.level=debug
 		expect_match "telemetry" "$(python3 -c 'import socket, sys
 with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as client:
     client.settimeout(10)
-    client.connect(f"/var/run/dpdk/{sys.argv[1]}/dpdk_telemetry.v2")
+    client.connect(sys.argv[1])
     client.recv(16384)
     client.send(b"/ethdev/list")
-    print(client.recv(16384).decode())' "godwit-$name")" '/ethdev/list":\[0\]'
+    print(client.recv(16384).decode())' "$WORK/dpdk/godwit-godwit/dpdk_telemetry.v2")" '/ethdev/list":\[0\]'
 		node_kill a
 	done
-	rm -rf "/var/run/dpdk/godwit-$name"
 }
 
 test_three_nodes_share_a_machine() {

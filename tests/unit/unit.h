@@ -23,6 +23,9 @@ int unit_run(const char *suite, const struct unit_test *tests);
  */
 void unit_eal_init(void);
 
+/* The same with 'lcores' lcores, 1..16, all on one CPU; registers nobody. */
+void unit_eal_init_lcores(unsigned lcores);
+
 /* A repeatable random number (splitmix64); 'state' is the seed. */
 uint64_t unit_random(uint64_t *state);
 

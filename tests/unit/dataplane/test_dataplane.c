@@ -2,8 +2,6 @@
 /* The data plane as the control plane uses it: created, started, asked over memif by a real port, drained, stopped. */
 #include <errno.h>
 #include <rte_cycles.h>
-#include <rte_eal.h>
-#include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -544,29 +542,6 @@ static void clients_that_end_do_not_take_the_node_along(void)
 	scene_end(&scene);
 }
 
-/* Three lcores on one CPU, whatever CPUs this process may use. */
-static void start_eal(void)
-{
-	char prefix[64];
-	char lcores[64];
-	cpu_set_t set;
-	unsigned cpu = 0;
-	char *argv[] = { "unit",        "--no-huge", "-m",
-			 "512",         "--no-pci",  "--no-telemetry",
-			 "--lcores",    lcores,      "--no-shconf",
-			 "--log-level", "3",         "--file-prefix",
-			 prefix,        NULL };
-
-	CPU_ZERO(&set);
-	sched_getaffinity(0, sizeof(set), &set);
-	while (cpu < CPU_SETSIZE - 1 && !CPU_ISSET(cpu, &set))
-		cpu++;
-	snprintf(lcores, sizeof(lcores), "0@%u,1@%u,2@%u", cpu, cpu, cpu);
-	snprintf(prefix, sizeof(prefix), "unit-%d", (int)getpid());
-	if (rte_eal_init((int)(sizeof(argv) / sizeof(argv[0])) - 1, argv) < 0)
-		abort();
-}
-
 int main(void)
 {
 	static const struct unit_test tests[] = {
@@ -581,6 +556,6 @@ int main(void)
 		{ NULL, NULL },
 	};
 
-	start_eal();
+	unit_eal_init_lcores(3);
 	return unit_run("dataplane", tests);
 }
