@@ -31,10 +31,12 @@ check: ## what must hold before a commit: the tests, a clang build, units under 
 bench: all ## measure a node against the echo ceiling of this machine (root; BENCH_QUICK=1: two short rounds)
 	scripts/bench --build $(BUILD) $(if $(BENCH_QUICK),--quick)
 
+INTEGRATION_BIN := $(patsubst %.c,$(BUILD)/%,$(wildcard tests/integration/*.c))
+
 unit: $(UNIT_BIN) ## build and run the unit tests
 	scripts/run-units $(UNIT_BIN)
 
-integration: all ## run real nodes in network namespaces (root)
+integration: all examples $(INTEGRATION_BIN) ## run real nodes in network namespaces (root; JOBS=1: one test program at a time)
 	BUILD=$(BUILD) tests/integration/run
 
 # The client's tests share a server.

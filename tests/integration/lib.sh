@@ -86,6 +86,11 @@ wait_until() {
 	done
 }
 
+# build_target TARGET: made from within a test, one test at a time; `make integration` has made them all before.
+build_target() {
+	flock "$BUILD" make -s -C "$TOP" BUILD="${BUILD#"$TOP"/}" "$1" >"$WORK/output" 2>&1 || fail "make $1"
+}
+
 # ---- networks ----
 
 net_name() {
@@ -266,6 +271,7 @@ run_case() {
 		trap case_clean EXIT
 		trap 'exit 130' INT TERM
 		set -eE
+		export RUNTIME_DIRECTORY=$WORK # DPDK's
 		"$1"
 	)
 	local code=$?

@@ -5,8 +5,7 @@
 . "$(dirname "$0")/lib.sh"
 
 build_client() {
-	make -s -C "$TOP" BUILD="${BUILD#"$TOP"/}" "${BUILD#"$TOP"/}/tests/integration/counter_client" \
-		>"$WORK/output" 2>&1 || fail "counter_client does not build"
+	build_target "${BUILD#"$TOP"/}/tests/integration/counter_client"
 }
 
 # count_start SECONDS NAME: a client in the background; count_end waits for it and sets COUNT to what it printed.

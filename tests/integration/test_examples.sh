@@ -4,10 +4,6 @@
 # shellcheck source=tests/integration/lib.sh
 . "$(dirname "$0")/lib.sh"
 
-build_examples() {
-	make -s -C "$TOP" BUILD="${BUILD#"$TOP"/}" examples >"$WORK/output" 2>&1 || fail "make examples"
-}
-
 # example NAME ARGUMENT...: run in the node's network with the library that make install put into the stage.
 example() {
 	local name=$1
@@ -16,7 +12,7 @@ example() {
 }
 
 test_examples_do_what_docs_say() {
-	build_examples
+	build_target examples
 	net_create a
 	node_start a
 	expect_match "hello" "$(example hello "$NODE_ADDRESS")" "user:7 is Ada.visits: 1$"
@@ -29,14 +25,14 @@ test_examples_do_what_docs_say() {
 }
 
 test_examples_say_when_there_is_no_server() {
-	build_examples
+	build_target examples
 	net_create a
 	expect_equal "exit code" "$(code_of example hello 127.0.0.1)" 1
 	expect_equal "output" "$(cat "$WORK/output")" "hello: open: no server answers"
 }
 
 test_real_files_come_back_byte_for_byte() {
-	build_examples
+	build_target examples
 	net_create a
 	node_start a --set data.workers=2
 	example load_files store "$NODE_ADDRESS" 4000000 /usr/share/doc >"$WORK/output" || fail "store"

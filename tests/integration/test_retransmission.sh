@@ -34,8 +34,7 @@ cable_stop() {
 }
 
 build_client() {
-	make -s -C "$TOP" BUILD="${BUILD#"$TOP"/}" "${BUILD#"$TOP"/}/tests/integration/counter_client" \
-		>"$WORK/output" 2>&1 || fail "counter_client does not build"
+	build_target "${BUILD#"$TOP"/}/tests/integration/counter_client"
 }
 
 # count_through LOSS DOUBLE DELAY [godwitd's arguments]: increments by libgodwit, 64 in flight.
