@@ -79,7 +79,7 @@ bad_cable() {
 	# no function in between, so that $! is the cable's own number
 	ip netns exec "$(net_name hub)" python3 "$TOP/tests/integration/lossy_link.py" "data-$node" lossy "$@" >"$WORK/cable" &
 	echo $! >>"$WORK/pids"
-	wait_until 10 grep -q ready "$WORK/cable"
+	wait_until 10 grep -qs ready "$WORK/cable"
 }
 
 test_forwarded_increments_are_applied_once_through_a_bad_cable() {
@@ -129,7 +129,7 @@ hold_copies() {
 	HOLDER=$!
 	echo "$HOLDER" >>"$WORK/pids"
 	exec 8>"$WORK/go"
-	wait_until 10 grep -q 1 "$WORK/copies"
+	wait_until 10 grep -qs 1 "$WORK/copies"
 }
 
 # tell_copies: it goes on.

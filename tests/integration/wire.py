@@ -107,17 +107,24 @@ class Client:
         nonce = random.getrandbits(64)
         challenge = 0
         for stage in (1, 2):
-            answer = self.ask(hello(nonce, challenge))
-            head = HEADER.unpack_from(answer)
-            assert head[2] == HELLO_REPLY
-            body = struct.unpack_from(">QQBBHHHIQHHI", answer, HEADER.size)
-            assert body[0] == nonce
-            assert body[2] == stage, f"stage {body[2]}"
+            head, body = self.greet(nonce, challenge, stage)
             challenge = body[1]
         self.session, self.token = head[4], head[5]
         self.worker_count, self.partition_count, self.value_size_max, self.datagram_size_max = body[4:8]
         self.boot_id = body[8]
         return self
+
+    def greet(self, nonce, challenge, stage, tries=10):
+        """Header and body of the answer to a HELLO; answers to copies of an earlier one may come first."""
+        for _ in range(tries):
+            answer = self.ask(hello(nonce, challenge))
+            head = HEADER.unpack_from(answer)
+            assert head[2] == HELLO_REPLY
+            body = struct.unpack_from(">QQBBHHHIQHHI", answer, HEADER.size)
+            assert body[0] == nonce
+            if body[2] == stage:
+                return head, body
+        raise AssertionError(f"stage {body[2]} instead of {stage}")
 
     def request(self, *operations, sequence=None):
         """The bytes of a REQUEST; takes the next sequence unless one is given."""
@@ -141,7 +148,8 @@ class Client:
         waiting = {}  # sequence -> [index, datagram, when to send again]
         begun = 0
         while begun < len(batches) or waiting:
-            while begun < len(batches) and len(waiting) < in_flight:
+            # what is unanswered must stay in the node's window
+            while begun < len(batches) and len(waiting) < in_flight and self.sequence - min(waiting, default=self.sequence) < 1000:
                 datagram = self.request(*batches[begun])
                 waiting[self.sequence] = [begun, datagram, 0.0]
                 begun += 1
