@@ -307,6 +307,8 @@ static void exchange_done(void *context, const struct node_address *to,
 	if (purpose->kind == CLUSTER_PURPOSE_FENCE)
 		cluster_follow_fence(cluster, fence_answered(&cluster->fence, cluster_now(cluster),
 							     purpose->round, !close));
+	if (purpose->kind == CLUSTER_PURPOSE_SPREAD)
+		cluster_spread_answered(cluster, purpose->round, !close);
 	if (close && close->kind == BUS_CLOSE_REFUSED && close->refusal == BUS_REFUSED_CLUSTER)
 		cluster_met_stranger(cluster, to);
 	if (close && cluster_is_in(cluster, CLUSTER_JOINING))

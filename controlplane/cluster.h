@@ -132,6 +132,12 @@ int cluster_hand_over(struct cluster *cluster, uint32_t partition, uint64_t to);
 int cluster_take(struct cluster *cluster, uint32_t partition, uint32_t epoch_seen);
 bool cluster_learn(struct cluster *cluster, const struct partition_owner *owner);
 
+/* Hands this node's state, the map as it is, to all living members: 'done' is told whether those who took it
+ * make a majority with this node, once, perhaps before this returns. 0, or -EBUSY: the last round is not
+ * over yet; 'done' is not called.
+ */
+int cluster_spread(struct cluster *cluster, void (*done)(void *context, bool is_known), void *context);
+
 /* Shows the present map to the workers. */
 void cluster_publish(struct cluster *cluster);
 

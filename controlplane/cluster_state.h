@@ -14,6 +14,17 @@
 enum cluster_purpose {
 	CLUSTER_PURPOSE_GOSSIP,
 	CLUSTER_PURPOSE_FENCE,
+	CLUSTER_PURPOSE_SPREAD,
+};
+
+/* A round of cluster_spread(). */
+struct cluster_spread {
+	bool is_under_way;
+	uint32_t round;
+	uint32_t outstanding;
+	uint32_t taken; /* members that have the state */
+	void (*done)(void *context, bool is_known);
+	void *context;
 };
 
 struct cluster {
@@ -24,6 +35,7 @@ struct cluster {
 	struct bus_transport *bus; /* NULL = a node by itself */
 	struct cluster_exchange *exchange;
 	struct fence fence;
+	struct cluster_spread spread;
 	struct event *timer; /* the gossip machine's */
 	struct event *tick;
 	struct partition_set held;
@@ -108,6 +120,11 @@ void cluster_tick_fence(struct cluster *cluster);
 void cluster_collect_moving(const struct cluster *cluster, struct partition_set *moving);
 /* Takes back, empty, what this node owned when it died, once nobody can bring it any more. */
 void cluster_tick_take_back(struct cluster *cluster);
+
+/* --- cluster_spreading.c --- */
+
+/* One of 'round' has taken this node's state, or not. */
+void cluster_spread_answered(struct cluster *cluster, uint32_t round, bool is_ok);
 
 /* --- cluster_leaving.c --- */
 

@@ -17,6 +17,7 @@
 #include "controlplane/eal.h"
 #include "controlplane/log.h"
 #include "controlplane/machine.h"
+#include "controlplane/migrator_daemon.h"
 #include "controlplane/node_watch.h"
 #include "controlplane/options.h"
 #include "controlplane/world.h"
@@ -27,8 +28,11 @@
 /* The cluster is told of the load with every so manieth sample. */
 #define LOAD_SAMPLES 5u
 
-/* A node stops within DRAIN_MS_MAX for requests in flight and what freeing takes, or is ended. */
+/* A node stops within MIGRATIONS_MS_MAX for what is under way to other nodes, DRAIN_MS_MAX for requests in flight, and what
+ * freeing takes, or is ended.
+ */
 #define DRAIN_MS_MAX 3000u
+#define MIGRATIONS_MS_MAX 1000u
 #define STOP_S_MAX 5u
 
 enum exit_code {
@@ -50,6 +54,7 @@ struct daemon {
 	struct control_loop *loop;
 	struct dataplane *dataplane;
 	struct cluster *cluster;
+	struct migrator_daemon *migrations;
 	struct node_watch *watch;
 	struct node_report report; /* of the last look at the load */
 	uint32_t samples;
@@ -151,6 +156,26 @@ static void stop_cluster(struct daemon *daemon)
 	cluster_destroy(daemon->cluster);
 }
 
+static int start_migrator(struct daemon *daemon, char *error)
+{
+	const struct migrator_daemon_options options = {
+		.options = &daemon->options,
+		.base = control_loop_base(daemon->loop),
+		.cluster = daemon->cluster,
+		.dataplane = daemon->dataplane,
+		.world = &daemon->world,
+		.log = &daemon->log,
+	};
+
+	return migrator_daemon_create(&daemon->migrations, &options, error, ERROR_SIZE);
+}
+
+/* Once the workers have stopped: nothing is under way in the data plane. */
+static void stop_migrator(struct daemon *daemon)
+{
+	migrator_daemon_destroy(daemon->migrations);
+}
+
 static int start_workers(struct daemon *daemon, char *error)
 {
 	int result = dataplane_start(daemon->dataplane);
@@ -207,7 +232,9 @@ static int start_watch(struct daemon *daemon, char *error)
 		{ { dataplane_counter_count, dataplane_counter_name, dataplane_counter_help,
 		    dataplane_counter, daemon->dataplane },
 		  { cluster_counter_count, cluster_counter_name, cluster_counter_help,
-		    cluster_counter, daemon->cluster } },
+		    cluster_counter, daemon->cluster },
+		  { migrator_counter_count, migrator_counter_name, migrator_counter_help,
+		    migrator_counter, migrator_daemon_migrator(daemon->migrations) } },
 	};
 
 	snprintf(error, ERROR_SIZE, "out of memory");
@@ -252,6 +279,18 @@ static void stop_admin(struct daemon *daemon)
 	admin_http_destroy(daemon->admin);
 }
 
+static int start_migrations(struct daemon *daemon, char *error)
+{
+	snprintf(error, ERROR_SIZE, "out of memory");
+	return migrator_daemon_start(daemon->migrations);
+}
+
+/* First of all: the other ends are told as long as everything works. */
+static void stop_migrations(struct daemon *daemon)
+{
+	migrator_daemon_stop(daemon->migrations, MIGRATIONS_MS_MAX);
+}
+
 /* A module writes into 'error' (ERROR_SIZE bytes) why it cannot start and what to do. */
 static const struct module {
 	const char *name;
@@ -262,9 +301,11 @@ static const struct module {
 	{ "dpdk", start_dpdk, stop_dpdk },
 	{ "dataplane", start_dataplane, stop_dataplane },
 	{ "cluster", start_cluster, stop_cluster },
+	{ "migrator", start_migrator, stop_migrator },
 	{ "workers", start_workers, stop_workers },
 	{ "watch", start_watch, stop_watch },
 	{ "admin", start_admin, stop_admin },
+	{ "migrations", start_migrations, stop_migrations },
 };
 #define MODULE_COUNT (sizeof(modules) / sizeof(modules[0]))
 

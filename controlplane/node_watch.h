@@ -19,9 +19,9 @@ struct counter_source {
 	const void *context;
 };
 
-#define NODE_COUNTER_SOURCES 2u
+#define NODE_COUNTER_SOURCES 3u
 
-/* How the node is asked; the daemon passes its data plane and its cluster, a test its own. */
+/* How the node is asked; the daemon passes its data plane, cluster and migrator, a test its own. */
 struct node_source {
 	void (*worker_status)(const struct dataplane *dataplane, uint32_t worker,
 			      struct worker_status *status);

@@ -8,8 +8,10 @@
 #include <stddef.h>
 #include <string.h>
 
+#include "controlplane/migration_jobs.h"
 #include "controlplane/node.h"
 #include "controlplane/option_value.h"
+#include "controlplane/token_bucket.h"
 #include "dataplane/wire_format.h"
 #include "storage/limits.h"
 
@@ -172,6 +174,22 @@ static const struct option table[] = {
 	  .value_default = "500",
 	  .help = "Milliseconds between two probes of other members; a dead one is found out within "
 		  "about 10 to 30 times that. The same on every node." },
+
+	{ .key = "migration.jobs", FIELD(OPTION_NUMBER, migration_jobs),
+	  BOUNDS(1, MIGRATION_JOBS_MAX), .value_default = "4",
+	  .help = "Partitions that the node gives away at once, and as many that it takes over; "
+		  "more wait." },
+	{ .key = "migration.rate", FIELD(OPTION_SIZE, migration_rate),
+	  BOUNDS(64ull << 10, TOKEN_BUCKET_RATE_MAX), .value_default = "none",
+	  .words = { { "none", OPTION_NONE } },
+	  .help = "Bytes a second that each migration sends at most. `none`: no limit." },
+	{ .key = "migration.cpu", FIELD(OPTION_NUMBER, migration_cpu), BOUNDS(1, 100),
+	  .value_default = "50",
+	  .help = "Percent of the control thread that the scan of each migration takes at most." },
+	{ .key = "migration.ring", FIELD(OPTION_SIZE, migration_ring),
+	  BOUNDS(64ull << 10, 1ull << 30), .value_default = "8M",
+	  .help = "Memory of each partition on its way out for writes that are not shipped yet: a "
+		  "power of two. When it is full, the migration begins anew." },
 
 	{ .key = "log.level", FIELD(OPTION_WORD, log_level), .value_default = "info",
 	  .words = { { "error", LOG_LEVEL_ERROR }, { "warning", LOG_LEVEL_WARNING },

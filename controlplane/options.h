@@ -113,6 +113,11 @@ struct options {
 	uint32_t cluster_fence_ms;
 	uint32_t cluster_probe_ms;
 
+	uint32_t migration_jobs; /* at once, on each side */
+	uint64_t migration_rate; /* bytes per second; OPTION_NONE = no limit */
+	uint32_t migration_cpu;  /* percent */
+	uint64_t migration_ring; /* bytes */
+
 	uint32_t log_level; /* enum log_level */
 
 	uint32_t dpdk_telemetry; /* bool */

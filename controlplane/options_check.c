@@ -235,6 +235,15 @@ static uint32_t check_cluster(struct options *options, FILE *errors)
 	return 1;
 }
 
+static uint32_t check_migration(struct options *options, FILE *errors)
+{
+	if ((options->migration_ring & (options->migration_ring - 1)) == 0)
+		return 0;
+	options_mistake(options, errors, "migration.ring",
+			"expected a power of two, such as 8M or 16M");
+	return 1;
+}
+
 /* The first host address of the data network that is neither the node's nor the gateway's. */
 static void resolve_host_address(struct options *options)
 {
@@ -251,7 +260,8 @@ static void resolve_host_address(struct options *options)
 uint32_t options_check(struct options *options, FILE *errors)
 {
 	static check_fn *const checks[] = { check_name, check_network, check_workers,
-					    check_port, check_admin,   check_cluster };
+					    check_port, check_admin,   check_cluster,
+					    check_migration };
 	uint32_t mistakes = 0;
 
 	for (size_t i = 0; i < sizeof(checks) / sizeof(checks[0]); i++)
