@@ -122,6 +122,15 @@ static void take_events(struct migrator *migrator)
 	}
 }
 
+static void end_turn(struct migrator *migrator)
+{
+	const struct migrator_host *host = &migrator->options.host;
+
+	take_events(migrator);
+	migrator->is_in_turn = false;
+	host->wake(host->context);
+}
+
 void migrator_take_turn(struct migrator *migrator, const struct migration_jobs_actions *actions)
 {
 	if (migrator->is_in_turn)
@@ -129,8 +138,7 @@ void migrator_take_turn(struct migrator *migrator, const struct migration_jobs_a
 	migrator->is_in_turn = true;
 	if (actions)
 		do_actions(migrator, actions);
-	take_events(migrator);
-	migrator->is_in_turn = false;
+	end_turn(migrator);
 }
 
 /* ---- the machines of this generation ---- */
@@ -380,8 +388,7 @@ void migrator_take_frame(struct migrator *migrator, uint64_t sender, const uint8
 		take_message(migrator, sender, &frame);
 	else
 		take_records(migrator, sender, &frame);
-	take_events(migrator);
-	migrator->is_in_turn = false;
+	end_turn(migrator);
 }
 
 void migrator_connected(struct migrator *migrator, uint64_t node)

@@ -80,7 +80,6 @@ static void on_spread(void *context, bool is_known)
 		partition_set_remove(&daemon->announcing, p);
 		migrator_announced(daemon->migrator, p);
 	}
-	set_timer(daemon);
 }
 
 static void spread(struct migrator_daemon *daemon)
@@ -135,7 +134,6 @@ static void on_frame(void *context, uint64_t node, const uint8_t *bytes, size_t 
 	struct migrator_daemon *daemon = context;
 
 	migrator_take_frame(daemon->migrator, node, bytes, size);
-	set_timer(daemon);
 }
 
 static void on_connected(void *context, uint64_t node)
@@ -143,7 +141,6 @@ static void on_connected(void *context, uint64_t node)
 	struct migrator_daemon *daemon = context;
 
 	migrator_connected(daemon->migrator, node);
-	set_timer(daemon);
 }
 
 static int create_links(struct migrator_daemon *daemon)
@@ -165,7 +162,6 @@ static void on_member_changed(void *context, uint64_t id, enum member_state befo
 	if (after >= MEMBER_DEAD && daemon->links)
 		sync_links_reset(daemon->links, id);
 	migrator_peer_changed(daemon->migrator, id);
-	set_timer(daemon);
 }
 
 static void on_member_restarted(void *context, uint64_t id)
@@ -175,7 +171,6 @@ static void on_member_restarted(void *context, uint64_t id)
 	if (daemon->links)
 		sync_links_reset(daemon->links, id);
 	migrator_peer_changed(daemon->migrator, id);
-	set_timer(daemon);
 }
 
 static void on_map_changed(void *context)
@@ -183,7 +178,6 @@ static void on_map_changed(void *context)
 	struct migrator_daemon *daemon = context;
 
 	migrator_map_changed(daemon->migrator);
-	set_timer(daemon);
 }
 
 /* ---- what the migrator wants ---- */
@@ -275,6 +269,11 @@ static void host_announce(void *context, uint32_t partition)
 	partition_set_add(&daemon->announcing, partition);
 }
 
+static void host_wake(void *context)
+{
+	set_timer(context);
+}
+
 /* ---- life ---- */
 
 static int create_migrator(struct migrator_daemon *daemon)
@@ -301,7 +300,8 @@ static int create_migrator(struct migrator_daemon *daemon)
 			  .hold = host_hold,
 			  .record_owner = host_record_owner,
 			  .publish = host_publish,
-			  .announce = host_announce },
+			  .announce = host_announce,
+			  .wake = host_wake },
 	};
 
 	migration_options_default(&migrator_options.migration);

@@ -44,6 +44,8 @@ struct migrator_host {
 	 * migrator_announced().
 	 */
 	void (*announce)(void *context, uint32_t partition);
+	/* A turn is over: migrator_wait_ms() may be less than it was. */
+	void (*wake)(void *context);
 };
 
 struct migrator_options {
