@@ -35,10 +35,11 @@
 	X(FORWARD_REPLIES, forward_replies, "answers of other nodes passed on to clients")         \
 	X(REQUESTS_PARKED, requests_parked, "requests that waited for the end of a migration")     \
 	X(PARKED_REFUSED, parked_refused, "of those, answered RETRY: too many, or for too long")   \
+	X(LOCAL_ANSWERS, local_answers, "answers to requests of the node's own control thread")    \
 	X(HANDED_TO_PORT, handed_to_port, "datagrams passed to the worker of their UDP port")      \
 	X(HANDED_TO_OWNER, handed_to_owner, "writes passed to the worker of their partition")      \
 	X(HANDED_TO_QUEUE, handed_to_queue, "replies passed to a worker that has a queue")         \
-	X(HANDED_RECEIVED, handed_received, "packets received from other workers")                 \
+	X(HANDED_RECEIVED, handed_received, "packets received from other workers and control")                 \
 	X(OP_GET, op_get, "GETs executed")                                                         \
 	X(OP_SET, op_set, "SETs executed")                                                         \
 	X(OP_DELETE, op_delete, "DELETEs executed")                                                \

@@ -12,6 +12,7 @@
 #include "dataplane/core_burst.h"
 #include "dataplane/core_outbox.h"
 #include "dataplane/partition_command.h"
+#include "dataplane/request_local.h"
 #include "dataplane/request_park.h"
 
 /* Slots and entries that background work may touch per turn: little beside a burst, more when nobody waits. */
@@ -29,15 +30,14 @@
 #define IDLE_SLEEP_NS_MIN 50000u
 #define IDLE_SLEEP_NS_MAX 500000u
 
-/* In plain memory: memzones are few. */
-static struct rte_ring *create_commands(void)
+/* Of 'slots' - 1 pointers, a power of two. In plain memory: memzones are few. */
+static struct rte_ring *create_ring(const char *name, uint32_t slots)
 {
-	size_t size = (size_t)rte_ring_get_memsize(PARTITION_COMMANDS_MAX + 1);
+	size_t size = (size_t)rte_ring_get_memsize(slots);
 	struct rte_ring *ring = rte_zmalloc(NULL, size, RTE_CACHE_LINE_SIZE);
 
 	if (ring)
-		rte_ring_init(ring, "commands", PARTITION_COMMANDS_MAX + 1,
-			      RING_F_SP_ENQ | RING_F_SC_DEQ);
+		rte_ring_init(ring, name, slots, RING_F_SP_ENQ | RING_F_SC_DEQ);
 	return ring;
 }
 
@@ -47,8 +47,11 @@ int core_create(struct core **result, const struct core_parts *parts)
 
 	if (!core)
 		return -ENOMEM;
-	core->commands = create_commands();
-	if (!core->commands) {
+	core->commands = create_ring("commands", PARTITION_COMMANDS_MAX + 1);
+	core->local_answers = create_ring("local", REQUEST_LOCAL_ANSWERS_MAX + 1);
+	if (!core->commands || !core->local_answers) {
+		rte_free(core->commands);
+		rte_free(core->local_answers);
 		rte_free(core);
 		return -ENOMEM;
 	}
@@ -64,6 +67,15 @@ int core_create(struct core **result, const struct core_parts *parts)
 	return 0;
 }
 
+static void destroy_local_answers(struct rte_ring *ring)
+{
+	struct rte_mbuf *mbuf;
+
+	while (rte_ring_sc_dequeue(ring, (void **)&mbuf) == 0)
+		rte_pktmbuf_free(mbuf);
+	rte_free(ring);
+}
+
 void core_destroy(struct core *core)
 {
 	if (!core)
@@ -74,6 +86,7 @@ void core_destroy(struct core *core)
 	for (uint32_t i = 0; i < core->parking.count; i++)
 		rte_pktmbuf_free(core->parking.requests[i].mbuf);
 	rte_free(core->commands);
+	destroy_local_answers(core->local_answers);
 	core->shared->cores[core->index] = NULL;
 	rte_free(core);
 }

@@ -7,7 +7,8 @@
 #include <stdint.h>
 
 /* A ring per ordered pair of workers, and per receiver one word with a bit for each sender that put something in, so that
- * a receiver of 64 workers looks at one cache line per turn instead of 63.
+ * a receiver of 64 workers looks at one cache line per turn instead of 63. No worker writes to itself: the ring from it to itself is
+ * the control thread's.
  *
  * Thread safety: each pair's sender and receiver are one thread each. create and destroy are called while no worker runs.
  */

@@ -57,7 +57,7 @@ struct core_shared {
 /* Why a packet is in a mailbox. */
 enum mail_kind {
 	MAIL_DATAGRAM, /* to the worker of its UDP port */
-	MAIL_REQUEST,  /* to the worker that owns all its keys; the session is checked */
+	MAIL_REQUEST,  /* to the worker that owns all its keys; the session is checked, or the control thread's */
 	MAIL_TRANSMIT, /* a finished frame, to a worker that has a queue */
 };
 
@@ -141,7 +141,7 @@ struct core_outbox {
 #define CORE_TX_MAX (3u * PORT_BURST_MAX)
 
 /* Thread safety: everything belongs to one thread, but 'counters', 'command_seen', 'routes_seen' and 'parking.count', which are
- * naturally atomic, the other end of 'commands', and the functions of 'shard' and 'sessions' that their headers allow to others.
+ * naturally atomic, the other ends of 'commands' and 'local_answers', and the functions of 'shard' and 'sessions' that their headers allow to others.
  */
 struct core {
 	struct core_shared *shared;
@@ -169,6 +169,7 @@ struct core {
 
 	struct core_outbox outboxes[WORKER_COUNT_MAX];
 	uint64_t outboxes_used; /* a bit each */
+	struct rte_ring *local_answers; /* of mbufs, to the control thread; see request_local.h */
 	uint64_t mail_senders;  /* whose mail was not all taken in the last turn */
 	uint32_t command_seen;  /* enum core_command */
 	struct core_counters counters;

@@ -16,6 +16,7 @@
 #include "dataplane/core_loop.h"
 #include "dataplane/dataplane_state.h"
 #include "dataplane/failure.h"
+#include "dataplane/local_client.h"
 
 /* Packets that wait in one mailbox: enough for a few bursts, more where senders are few. */
 #define MAILBOX_CAPACITY_FEW 511u
@@ -281,6 +282,11 @@ int dataplane_create(struct dataplane **dataplane, const struct dataplane_option
 	}
 	*dataplane = b.dataplane;
 	return 0;
+}
+
+int dataplane_local_client(struct dataplane *dp, struct local_client **client)
+{
+	return local_client_create(client, dp->shared);
 }
 
 static void destroy_worker(struct worker *worker)

@@ -59,12 +59,16 @@ struct dataplane_options {
 };
 
 struct dataplane;
+struct local_client;
 
 /* All that can fail at start is here: devices, memory, queues. On failure returns -errno and writes one line, what failed and
  * what to do, into 'error' (NUL-terminated, at most 'error_size' bytes). Called by the EAL main lcore after rte_eal_init.
  */
 int dataplane_create(struct dataplane **dataplane, const struct dataplane_options *options, char *error,
 		     size_t error_size);
+
+/* Makes a client for requests of the control plane, to be destroyed before the data plane: see local_client.h. 0 or -errno. */
+int dataplane_local_client(struct dataplane *dataplane, struct local_client **client);
 
 /* Launches the workers on their lcores and the housekeeping thread. */
 int dataplane_start(struct dataplane *dataplane);

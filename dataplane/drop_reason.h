@@ -51,6 +51,7 @@
 	X(FORWARD_NO_PEER, forward_no_peer, "a copy of a write that was forwarded to a lost node") \
 	X(FORWARD_NO_ROOM, forward_no_room, "a buffer without room for a FORWARD's headers")       \
 	X(MAILBOX_FULL, mailbox_full, "a packet for another worker that is far behind")            \
+	X(LOCAL_FULL, local_full, "an answer for a control thread that is far behind")             \
 	X(TX_FULL, tx_full, "an answer that the port had no room for")
 
 enum drop_reason {

@@ -51,6 +51,7 @@ struct packet_view {
 	 * bytes further into the frame, and source_* are the client's. Never set by packet_parse().
 	 */
 	bool is_forwarded;
+	bool is_local; /* the control thread's, see local_client.h. Never set by packet_parse(). */
 };
 static_assert(sizeof(struct packet_view) <= 64, "one cache line");
 

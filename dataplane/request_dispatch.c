@@ -7,6 +7,7 @@
 #include "dataplane/core_outbox.h"
 #include "dataplane/request_execute.h"
 #include "dataplane/request_forward.h"
+#include "dataplane/request_local.h"
 #include "dataplane/request_park.h"
 #include "dataplane/request_reply.h"
 #include "dataplane/wire_partition.h"
@@ -162,6 +163,10 @@ static void send_reply(struct core *core, const struct request *request, size_t 
 {
 	if (unlikely(request->view->is_forwarded)) {
 		request_forward_answer(core, request, WIRE_HEADER_SIZE + replies_size);
+		return;
+	}
+	if (unlikely(request->view->is_local)) {
+		request_local_answer(core, request->mbuf, WIRE_HEADER_SIZE + replies_size);
 		return;
 	}
 	core_send_reply(core, request->mbuf, request->view, WIRE_REPLY,

@@ -6,6 +6,7 @@
 
 #include "dataplane/core_outbox.h"
 #include "dataplane/request_dispatch.h"
+#include "dataplane/request_local.h"
 #include "dataplane/request_reply.h"
 
 /* The client's datagram stays where it is in its buffer; headers come and go before it:
@@ -252,6 +253,10 @@ static void send_to_client(struct core *core, struct rte_mbuf *mbuf,
 	flow.source_port = body->entry_port;
 	rte_pktmbuf_adj(mbuf, WIRE_FORWARD_SIZE);
 	core_count(&core->counters, COUNT_FORWARD_REPLIES);
+	if (body->client_ipv4 == REQUEST_LOCAL_IPV4) {
+		request_local_answer(core, mbuf, payload_size);
+		return;
+	}
 	core_send_flow(core, mbuf, &flow, payload_size,
 		       body->flags & WIRE_FORWARD_CHECKSUM_ABSENT);
 }
