@@ -7,6 +7,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "controlplane/resize.h"
+
 /* A good-bye is repeated until all have heard it, or for so long. */
 #define GOODBYE_MS 3000u
 
@@ -38,6 +40,12 @@ static int need_waiting(const struct cluster *cluster, char *error)
 		return refuse(error, -EBUSY, "this node is joining a cluster already");
 	return refuse(error, -EALREADY, "this node is a member of cluster %s already",
 		      cluster->config.name);
+}
+
+static int need_quiet(const struct cluster *cluster, uint64_t except, char *error)
+{
+	return resize_check(cluster_members(cluster), gossip_map(cluster->gossip), except, error,
+			    CLUSTER_ERROR_SIZE);
 }
 
 /* ---- forming ---- */
@@ -111,6 +119,32 @@ void cluster_tick_leaving(struct cluster *cluster)
 		say_goodbye(cluster);
 }
 
+/* Whether another member lives that may take partitions. */
+static bool has_taker(const struct cluster *cluster)
+{
+	for (uint32_t i = 1; i < membership_index_end(cluster_members(cluster)); i++) {
+		const struct member *member = membership_at(cluster_members(cluster), i);
+
+		if (member && member_state(member) <= MEMBER_SUSPECT && member->node.weight > 0)
+			return true;
+	}
+	return false;
+}
+
+static int may_leave(const struct cluster *cluster, char *error)
+{
+	if (membership_live_count(cluster_members(cluster)) < 2)
+		return refuse(
+			error, -EPERM,
+			"this node is the only living member: nobody can take its partitions; "
+			"stop it instead");
+	if (owned_count(cluster, cluster->config.self.id) > 0 && !has_taker(cluster))
+		return refuse(error, -EPERM,
+			      "no other living member has a cluster.weight above 0: nobody can "
+			      "take this node's partitions");
+	return need_quiet(cluster, 0, error);
+}
+
 int cluster_leave(struct cluster *cluster, bool is_leaving, char *error)
 {
 	int result = need_bus(cluster, error);
@@ -121,11 +155,9 @@ int cluster_leave(struct cluster *cluster, bool is_leaving, char *error)
 		return 0;
 	if (!cluster_is_in(cluster, CLUSTER_MEMBER) && !cluster_is_in(cluster, CLUSTER_LEAVING))
 		return refuse(error, -ENOENT, "this node is in no cluster");
-	if (is_leaving && membership_live_count(cluster_members(cluster)) < 2)
-		return refuse(
-			error, -EPERM,
-			"this node is the only living member: nobody can take its partitions; "
-			"stop it instead");
+	result = is_leaving ? may_leave(cluster, error) : 0;
+	if (result != 0)
+		return result;
 	cluster_move(cluster, is_leaving ? CLUSTER_LEAVING : CLUSTER_MEMBER);
 	log_info(cluster->options.log, "cluster", is_leaving ? "leaves" : "stays after all");
 	announce_state(cluster, is_leaving ? NODE_LEAVING : NODE_ACTIVE);
@@ -166,6 +198,8 @@ int cluster_remove(struct cluster *cluster, const char *name, char *error)
 			"or give them up with godwitctl partition claim --of %s "
 			"--accept-data-loss",
 			name, owned, name);
+	if (need_quiet(cluster, member->node.id, error) != 0)
+		return -EBUSY;
 	log_warning(cluster->options.log, "cluster", "a member is removed by the operator",
 		    "node=%s", name);
 	cluster_run(cluster,
@@ -207,9 +241,7 @@ int cluster_claim(struct cluster *cluster, uint32_t partition, char *error)
 			"this node sees no majority of the members: it must not take anything");
 	cluster_collect_moving(cluster, &moving);
 	if (partition_set_has(&moving, partition))
-		return refuse(error, -EBUSY,
-			      "partition %u is being migrated",
-			      partition);
+		return refuse(error, -EBUSY, "partition %u is being migrated", partition);
 	result = cluster_take(cluster, partition, partition_map_epoch(map, partition));
 	if (result != 0)
 		return refuse(error, result, "cannot take partition %u: %s", partition,

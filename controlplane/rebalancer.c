@@ -227,6 +227,12 @@ static void watch_members(struct rebalancer *rebalancer, uint64_t now_ms,
 
 /* ---- orders ---- */
 
+static void count_try(struct rebalancer *rebalancer, uint32_t partition)
+{
+	if (rebalancer->tries[partition] < UINT8_MAX)
+		rebalancer->tries[partition]++;
+}
+
 static void count_failure(struct rebalancer *rebalancer, uint64_t now_ms, uint32_t partition)
 {
 	uint64_t pause_ms = (uint64_t)REBALANCER_RETRY_MS
@@ -237,14 +243,13 @@ static void count_failure(struct rebalancer *rebalancer, uint64_t now_ms, uint32
 	pause_ms = pause_ms * 3 / 4 + prng_below(&rebalancer->prng, (uint32_t)pause_ms / 2);
 	rebalancer->failures++;
 	rebalancer->retry_at_ms = now_ms + pause_ms;
-	if (rebalancer->tries[partition] < UINT8_MAX)
-		rebalancer->tries[partition]++;
+	count_try(rebalancer, partition);
 }
 
-void rebalancer_refused(struct rebalancer *rebalancer, uint64_t now_ms, uint32_t partition)
+void rebalancer_refused(struct rebalancer *rebalancer, uint32_t partition)
 {
 	partition_set_remove(&rebalancer->ordered, partition);
-	count_failure(rebalancer, now_ms, partition);
+	count_try(rebalancer, partition);
 }
 
 void rebalancer_set_aside(struct rebalancer *rebalancer, uint32_t partition)
@@ -305,7 +310,10 @@ static uint32_t give_orders(struct rebalancer *rebalancer, const struct rebalanc
 
 	keep_moves(&mine, is_for_now, rebalancer, view);
 	keep_least_tried(rebalancer, &mine, view->running);
-	rebalance_plan_import(&mine, &self, REBALANCER_PARALLEL_MAX);
+	rebalance_plan_import(&mine, &self,
+			      view->parallel_max < REBALANCER_PARALLEL_MAX
+				      ? view->parallel_max
+				      : REBALANCER_PARALLEL_MAX);
 	for (uint32_t p = partition_set_next(&self.importing_partitions, 0);
 	     p < PARTITION_COUNT_MAX; p = partition_set_next(&self.importing_partitions, p + 1)) {
 		if (partition_set_has(view->running, p))

@@ -14,8 +14,8 @@
 
 /* Changes that come in so short a time are one: nodes that start together, news on their way. */
 #define REBALANCER_SETTLE_MS 1500u
-/* Imports of one node at once. */
-#define REBALANCER_PARALLEL_MAX 4u
+/* Imports of one node at once, at most. */
+#define REBALANCER_PARALLEL_MAX 64u
 /* After a failure until the next import; doubled each time, with a quarter of it up or down by chance. */
 #define REBALANCER_RETRY_MS 1000u
 #define REBALANCER_RETRY_MS_MAX 60000u
@@ -56,7 +56,8 @@ struct rebalancer_member {
 struct rebalancer_view {
 	uint64_t self;
 	bool is_auto;
-	bool is_able; /* a member that serves and sees a majority: others do nothing */
+	bool is_able;          /* a member that serves and sees a majority: others do nothing */
+	uint32_t parallel_max; /* imports at once, those in 'running' included */
 	const struct partition_map *map;
 	const struct partition_set *running; /* this node's jobs as a target */
 	uint32_t member_count;
@@ -90,8 +91,8 @@ void rebalancer_ask(struct rebalancer *rebalancer, uint64_t now_ms);
 uint32_t rebalancer_step(struct rebalancer *rebalancer, uint64_t now_ms,
 			 const struct rebalancer_view *view, uint32_t *orders);
 
-/* An order could not be begun; one that failed later is seen by itself. */
-void rebalancer_refused(struct rebalancer *rebalancer, uint64_t now_ms, uint32_t partition);
+/* An order could not be begun: the others first, then it again. One that failed later is seen by itself. */
+void rebalancer_refused(struct rebalancer *rebalancer, uint32_t partition);
 
 /* The operator cancelled the import of 'partition': it is not begun again for this goal, unless its owner
  * leaves.

@@ -10,6 +10,7 @@
 #define NODES_MAX 5u
 #define PARTITIONS 64u
 #define TICK_MS 200u
+#define PARALLEL 4u
 
 /* What becomes of an import after one tick. */
 enum fate {
@@ -58,6 +59,7 @@ static struct rebalancer_view view_of(const struct cluster *cluster, uint32_t se
 	struct rebalancer_view view = { .self = self + 1,
 					.is_auto = cluster->is_auto,
 					.is_able = !cluster->is_unable,
+					.parallel_max = PARALLEL,
 					.map = &cluster->map,
 					.running = &cluster->importing[self],
 					.members = members };
@@ -98,7 +100,7 @@ static void step_node(struct cluster *cluster, uint32_t node)
 	uint32_t count =
 		rebalancer_step(&cluster->rebalancers[node], cluster->now_ms, &view, orders);
 
-	CU_ASSERT_FATAL(count <= REBALANCER_PARALLEL_MAX);
+	CU_ASSERT_FATAL(count <= PARALLEL);
 	for (uint32_t i = 0; i < count; i++) {
 		uint64_t owner = partition_map_owner(&cluster->map, orders[i]);
 
@@ -171,7 +173,7 @@ static void those_that_join_take_their_shares(void)
 	CU_ASSERT(owned(cluster, 2) >= 21 && owned(cluster, 2) <= 22);
 	CU_ASSERT_EQUAL(begun(cluster), owned(cluster, 1) + owned(cluster, 2));
 	CU_ASSERT_EQUAL(cluster->begun[0], 0);
-	CU_ASSERT_EQUAL(cluster->parallel_max, REBALANCER_PARALLEL_MAX);
+	CU_ASSERT_EQUAL(cluster->parallel_max, PARALLEL);
 	for (uint32_t i = 0; i < 3; i++)
 		CU_ASSERT_TRUE(is_idle(cluster, i));
 	free(cluster);
@@ -221,7 +223,7 @@ static void a_change_in_between_waits_for_what_is_on_its_way(void)
 	cluster->fate = hang_all;
 	run_for(cluster, 3000);
 	before = begun(cluster);
-	CU_ASSERT_EQUAL(before, REBALANCER_PARALLEL_MAX);
+	CU_ASSERT_EQUAL(before, PARALLEL);
 	/* the plan for three members gives node 2 other partitions than that for two gave node 1 */
 	cluster->is_here[2] = true;
 	cluster->members[0].weight = 1;
@@ -381,9 +383,9 @@ static void failures_are_retried_after_growing_pauses(void)
 	cluster->fate = fail_all;
 	run_for(cluster, 60000);
 	in_a_minute = begun(cluster);
-	CU_ASSERT(in_a_minute >= 8 && in_a_minute <= 10 * REBALANCER_PARALLEL_MAX);
+	CU_ASSERT(in_a_minute >= 8 && in_a_minute <= 10 * PARALLEL);
 	run_for(cluster, 60000);
-	CU_ASSERT(begun(cluster) - in_a_minute <= 3 * REBALANCER_PARALLEL_MAX);
+	CU_ASSERT(begun(cluster) - in_a_minute <= 3 * PARALLEL);
 	cluster->fate = NULL;
 	run_for(cluster, 80000);
 	CU_ASSERT_EQUAL(owned(cluster, 1), 32);
@@ -413,6 +415,7 @@ static void one_that_fails_does_not_keep_back_the_others(void)
 
 static void an_order_that_is_refused_is_retried(void)
 {
+	uint32_t refused[PARALLEL];
 	struct cluster *cluster = cluster_create(2);
 	uint32_t orders[REBALANCER_PARALLEL_MAX];
 	struct rebalancer_member members[NODES_MAX];
@@ -420,13 +423,17 @@ static void an_order_that_is_refused_is_retried(void)
 
 	run_for(cluster, 1000);
 	view = view_of(cluster, 1, members);
-	CU_ASSERT_EQUAL(rebalancer_step(&cluster->rebalancers[1], 2000, &view, orders),
-			REBALANCER_PARALLEL_MAX);
-	for (uint32_t i = 0; i < REBALANCER_PARALLEL_MAX; i++)
-		rebalancer_refused(&cluster->rebalancers[1], 2000, orders[i]);
-	CU_ASSERT_EQUAL(rebalancer_step(&cluster->rebalancers[1], 2200, &view, orders), 0);
-	CU_ASSERT_EQUAL(rebalancer_step(&cluster->rebalancers[1], 2000 + 10000, &view, orders),
-			REBALANCER_PARALLEL_MAX);
+	CU_ASSERT_EQUAL(rebalancer_step(&cluster->rebalancers[1], 2000, &view, orders), PARALLEL);
+	for (uint32_t i = 0; i < PARALLEL; i++) {
+		refused[i] = orders[i];
+		rebalancer_refused(&cluster->rebalancers[1], orders[i]);
+	}
+	/* at once, but the others first */
+	CU_ASSERT_EQUAL(rebalancer_step(&cluster->rebalancers[1], 2200, &view, orders), PARALLEL);
+	for (uint32_t i = 0; i < PARALLEL; i++)
+		CU_ASSERT(orders[i] > refused[PARALLEL - 1]);
+	run_for(cluster, 10000);
+	CU_ASSERT_EQUAL(owned(cluster, 1), 32);
 	free(cluster);
 }
 
