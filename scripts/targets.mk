@@ -59,6 +59,7 @@ install-client: $(LIB_CLIENT_SO) $(BUILD)/install/libgodwit.a ## install what ap
 	ln -sf libgodwit.so.$(SO_MAJOR) $(DESTDIR)$(PREFIX)/lib/libgodwit.so
 	sed 's|@PREFIX@|$(PREFIX)|; s|@VERSION@|$(VERSION)|' dataplane/client/godwit.pc.in \
 		> $(DESTDIR)$(PREFIX)/lib/pkgconfig/godwit.pc
+	$(if $(DESTDIR),,-ldconfig)
 
 # What applications link statically is one object that shows the API's symbols alone.
 $(BUILD)/install/libgodwit.a: $(CLIENT_OBJ)
@@ -86,7 +87,7 @@ $(BUILD)/tests/integration/%: tests/integration/%.c $(STAGE)/installed
 define build_against_stage
 	@mkdir -p $(@D)
 	$(call say,CC,$@)
-	$(Q)$(CC) -std=gnu11 -D_GNU_SOURCE -O2 -Wall -Wextra -Werror $< -o $@ $$($(STAGE_PKG_CONFIG) --cflags --libs godwit)
+	$(Q)$(CC) -std=gnu11 -D_GNU_SOURCE -O2 -Wall -Wextra -Werror $(SANITIZE) $< -o $@ $$($(STAGE_PKG_CONFIG) --cflags --libs godwit)
 endef
 
 $(STAGE)/installed: $(LIB_CLIENT_SO) $(BUILD)/install/libgodwit.a dataplane/client/godwit.h \
