@@ -259,7 +259,7 @@ case_clean() {
 
 show_logs() {
 	local log
-	for log in "$WORK"/*.log "$WORK/output"; do
+	for log in "$WORK"/*.log "$WORK"/sanitizer.log.* "$WORK/output"; do
 		[ -s "$log" ] && sed "s|^|  $(basename "$log"): |" "$log"
 	done
 }
@@ -272,9 +272,13 @@ run_case() {
 		trap 'exit 130' INT TERM
 		set -eE
 		export RUNTIME_DIRECTORY=$WORK # DPDK's
+		# of programs that were built with sanitizers; see make check-integration
+		export ASAN_OPTIONS=${ASAN_OPTIONS:+$ASAN_OPTIONS:}log_path=$WORK/sanitizer.log
+		export UBSAN_OPTIONS=${UBSAN_OPTIONS:+$UBSAN_OPTIONS:}print_stacktrace=1:log_path=$WORK/sanitizer.log
 		"$1"
 	)
 	local code=$?
+	! compgen -G "$WORK/sanitizer.log.*" >/dev/null || code=1
 	if [ $code -eq 0 ] && [ -f "$WORK/skipped" ]; then
 		echo "ok   $SUITE/$1 # skipped: $(cat "$WORK/skipped")"
 	elif [ $code -eq 0 ]; then

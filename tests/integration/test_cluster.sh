@@ -42,6 +42,7 @@ test_a_killed_node_is_declared_dead_and_comes_back_as_a_new_generation() {
 }
 
 test_a_node_that_restarts_at_once_is_never_thought_dead() {
+	local CLUSTER_PROBE_MS=1000 # it must be back before it is declared dead
 	cluster_net_create a b
 	cluster_form a b
 	local before
