@@ -93,8 +93,12 @@ void packet_build_icmp_reply(uint8_t *frame)
 	uint16_t type_is = htobe16(PACKET_ICMP_ECHO_REPLY << 8);
 	uint16_t sum;
 
-	/* Only the type changes: RFC 1624, equation 3. */
+	/* Only the type changes: RFC 1624, equation 3. What it gives as 0 may be either zero of one's
+	 * complement; all ones is right for both, 0 is wrong when nothing but zeros is summed.
+	 */
 	sum = (uint16_t)~checksum_fold((uint64_t)(uint16_t)~old + (uint16_t)~type_was + type_is);
+	if (sum == 0)
+		sum = 0xffff;
 	frame[PACKET_AT_ICMP_TYPE] = PACKET_ICMP_ECHO_REPLY;
 	memcpy(frame + PACKET_AT_ICMP_CHECKSUM, &sum, 2);
 	swap_macs(frame);

@@ -135,6 +135,24 @@ static void ping_is_answered(void)
 	CU_PASS("all sizes");
 }
 
+/* The rest of the reply sums up to one of the two zeros of one's complement: nothing but zeros, or a sum of all
+ * ones.
+ */
+static void ping_of_nothing_but_zeros_is_answered(void)
+{
+	for (uint64_t last_word = 0; last_word <= 0xffff; last_word += 0xffff) {
+		struct frame frame;
+
+		frame_ping(&frame, 56);
+		memset(frame.bytes + 38, 0, 60);
+		frame_put(&frame, 96, 2, last_word);
+		frame_fix_checksums(&frame);
+		CU_ASSERT_EQUAL(frame_sum(0, frame.bytes + 34, 64), 0xffff);
+		packet_build_icmp_reply(frame.bytes);
+		CU_ASSERT_EQUAL(frame_sum(0, frame.bytes + 34, 64), 0xffff);
+	}
+}
+
 static void arp_is_answered(void)
 {
 	struct packet_local local = client();
@@ -201,6 +219,7 @@ int main(void)
 		UNIT_TEST(offloaded_checksum_is_right_after_the_port),
 		UNIT_TEST(checksum_zero_is_sent_as_ones),
 		UNIT_TEST(ping_is_answered),
+		UNIT_TEST(ping_of_nothing_but_zeros_is_answered),
 		UNIT_TEST(arp_is_answered),
 		UNIT_TEST(arp_request_asks_everybody),
 		UNIT_TEST(frame_from_scratch_equals_one_by_hand),
