@@ -14,6 +14,7 @@
 #include <unistd.h>
 
 #include "dataplane/port_kernel.h"
+#include "dataplane/port_xdp.h"
 
 /* Where a description is built, and where it complains. */
 struct describe {
@@ -132,6 +133,7 @@ static int describe_af_xdp(const struct describe *d)
 				   "served: run 'ethtool -L %s %s %u'",
 				   name, queues.combined + queues.receive, taken, name,
 				   queues.combined == 0 ? "tx 1 rx" : "combined", taken);
+	port_xdp_catch_log();
 	set_name(d, "net_af_xdp");
 	set_args(d, "iface=%s,start_queue=0,queue_count=%u", name, taken);
 	return 0;
@@ -170,6 +172,32 @@ static int clear_socket(const struct describe *d, const struct sockaddr_un *addr
 	return result;
 }
 
+/* Whether the server will be able to create its socket, by doing so: DPDK would only say "invalid
+ * argument".
+ */
+static int try_socket(const struct describe *d, const struct sockaddr_un *address)
+{
+	int result = 0;
+	int fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0);
+
+	if (fd < 0)
+		return failure_set(d->failure, -errno, "cannot open a socket: %s", strerror(errno));
+	if (bind(fd, (const struct sockaddr *)address, sizeof(*address)) == 0)
+		unlink(address->sun_path);
+	else if (errno == ENOENT || errno == ENOTDIR)
+		result = failure_set(d->failure, -errno,
+				     "cannot create memif socket %s: there is no such folder; "
+				     "create it or choose another path",
+				     address->sun_path);
+	else
+		result = failure_set(d->failure, -errno,
+				     "cannot create memif socket %s (%s): choose a path in a "
+				     "folder this user may write to",
+				     address->sun_path, strerror(errno));
+	close(fd);
+	return result;
+}
+
 /* The exponent of the largest power of two that is no more than 'size'. */
 static unsigned log2_floor(unsigned size)
 {
@@ -190,6 +218,8 @@ static int describe_memif(const struct describe *d)
 	memcpy(address.sun_path, path, strlen(path) + 1);
 	if (d->options->memif_server) {
 		result = clear_socket(d, &address);
+		if (result == 0)
+			result = try_socket(d, &address);
 		if (result < 0)
 			return result;
 	}

@@ -95,6 +95,19 @@ test_a_memif_socket_in_use_is_named() {
 	node_stop a
 }
 
+test_a_memif_socket_without_its_folder_is_named() {
+	net_create a
+	refused 1 "cannot create memif socket $WORK/none/m.sock: there is no such folder" \
+		--set data.port.kind=memif --set "data.port.device=$WORK/none/m.sock"
+	chmod 755 "$WORK"
+	cp "$GODWITD" "$WORK/godwitd"
+	expect_equal "exit code" "$(code_of in_net a setpriv --reuid=nobody --regid=nogroup --clear-groups \
+		"$WORK/godwitd" "${NODE_DEFAULTS[@]}" --set data.port.kind=memif \
+		--set "data.port.device=$WORK/m.sock")" 1
+	expect_match "message" "$(cat "$WORK/output")" \
+		'cannot create memif socket .* \(Permission denied\): choose a path in a folder this user may write to'
+}
+
 test_a_missing_privilege_is_named() {
 	net_create a
 	chmod 755 "$WORK"

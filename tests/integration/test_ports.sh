@@ -78,6 +78,7 @@ test_kernel_clients_reach_an_xdp_socket() {
 	node_launch a --set data.port.kind=af_xdp "${VETH_NODE[@]}"
 	wait_until $READY_S_MAX xdp_node_is_ready
 	expect_items
+	! logged a '^libbpf\|^libxdp' || fail "libraries write past the log"
 	node_stop a
 }
 

@@ -206,6 +206,9 @@ static void what_cannot_be_opened_is_said_in_one_line(void)
 		{ PORT_MEMIF, NULL, 9000, "cannot carry an MTU of 9000" },
 		{ PORT_MEMIF, NULL, 100, "too small" },
 		{ PORT_MEMIF, "/dev/null", 0, "is no socket" },
+		{ PORT_MEMIF, "/nonexistent/memif", 0, "there is no such folder; create it" },
+		{ PORT_MEMIF, "/dev/null/memif", 0, "there is no such folder; create it" },
+		{ PORT_MEMIF, "/sys/memif", 0, "choose a path in a folder this user may write" },
 	};
 
 	for (size_t i = 0; i < RTE_DIM(cases); i++) {
