@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: BSD-3-Clause
 # The targets people call. Included by the Makefile; `make help` prints the text after '##'.
 .DEFAULT_GOAL := all
-.PHONY: help all deps demo test check bench unit integration check-includes format clean
+.PHONY: help all deps demo test check check-units check-integration bench unit integration check-includes format clean
 
 SANITIZE_FLAGS := -fsanitize=address,undefined -fno-sanitize-recover=all
 
@@ -23,10 +23,19 @@ test: ## install what is missing, build, run all tests (root; no huge pages need
 	$(MAKE) all
 	scripts/run-tests
 
-check: ## what must hold before a commit: the tests, a clang build, units under ASan and UBSan
+check: ## what must hold before a release: the tests, a clang build, and all tests again under ASan and UBSan
 	$(MAKE) test
-	$(MAKE) CC=clang BUILD=$(BUILD)/clang all
-	$(MAKE) BUILD=$(BUILD)/asan OPT=-O1 SANITIZE="$(SANITIZE_FLAGS)" unit
+	$(MAKE) CC=clang BUILD=$(BUILD)/clang all build-tests
+	$(MAKE) check-units
+	$(MAKE) check-integration
+
+ASAN_MAKE = $(MAKE) BUILD=$(BUILD)/asan OPT=-O1 SANITIZE="$(SANITIZE_FLAGS)"
+
+check-units: ## units and simulation under ASan and UBSan
+	$(ASAN_MAKE) unit simulation
+
+check-integration: ## real nodes, clients and load generators under ASan and UBSan (root)
+	LSAN_OPTIONS=suppressions=$(CURDIR)/tests/leaks.supp:print_suppressions=0 $(ASAN_MAKE) integration
 
 bench: all ## measure a node against the echo ceiling of this machine (root; BENCH_QUICK=1: two short rounds)
 	scripts/bench --build $(BUILD) $(if $(BENCH_QUICK),--quick)
