@@ -333,7 +333,7 @@ static void log_refusal(struct admin_http *http, struct evhttp_request *request,
 {
 	uint32_t suppressed;
 
-	if (reply->status < 400 || !log_limit_pass(&http->limit, http->log, &suppressed))
+	if (reply->status < 400 || reply->is_routine || !log_limit_pass(&http->limit, http->log, &suppressed))
 		return;
 	log_info(http->log, "admin", "refused", "status=%d path=\"%s\"", reply->status,
 		 evhttp_request_get_uri(request));

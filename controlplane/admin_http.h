@@ -52,6 +52,7 @@ struct admin_reply {
 	const char *content_type; /* of text */
 	uint32_t header_count;
 	struct admin_reply_header headers[ADMIN_REPLY_HEADERS_MAX];
+	bool is_routine; /* an answer like any other, though an error to HTTP: not logged */
 	bool is_deferred;
 	/* For admin_reply_finish(); set by who made the reply. */
 	void (*finished)(struct admin_reply *reply);

@@ -15,6 +15,7 @@
 #include "controlplane/control_loop.h"
 #include "controlplane/dataplane_options.h"
 #include "controlplane/eal.h"
+#include "controlplane/item_routes.h"
 #include "controlplane/log.h"
 #include "controlplane/machine.h"
 #include "controlplane/migrator_daemon.h"
@@ -22,6 +23,7 @@
 #include "controlplane/options.h"
 #include "controlplane/world.h"
 #include "dataplane/dataplane.h"
+#include "dataplane/local_client.h"
 
 #define ERROR_SIZE 512u
 #define SAMPLE_INTERVAL_MS 1000u
@@ -59,6 +61,7 @@ struct daemon {
 	struct node_report report; /* of the last look at the load */
 	uint32_t samples;
 	struct admin_http *admin;
+	struct item_service *items;
 	enum exit_code exit_code; /* when the cluster ended the loop */
 };
 
@@ -291,6 +294,29 @@ static void stop_migrations(struct daemon *daemon)
 	migrator_daemon_stop(daemon->migrations, MIGRATIONS_MS_MAX);
 }
 
+static int start_items(struct daemon *daemon, char *error)
+{
+	struct local_client *client;
+
+	if (!daemon->admin)
+		return 0;
+	snprintf(error, ERROR_SIZE, "out of memory");
+	if (dataplane_local_client(daemon->dataplane, &client) != 0)
+		return -1;
+	daemon->items =
+		item_service_create(control_loop_base(daemon->loop), &daemon->world, client);
+	if (!daemon->items) {
+		local_client_destroy(client);
+		return -1;
+	}
+	return admin_http_add_raw_routes(daemon->admin, item_routes, daemon->items);
+}
+
+static void stop_items(struct daemon *daemon)
+{
+	item_service_destroy(daemon->items);
+}
+
 /* A module writes into 'error' (ERROR_SIZE bytes) why it cannot start and what to do. */
 static const struct module {
 	const char *name;
@@ -305,6 +331,7 @@ static const struct module {
 	{ "workers", start_workers, stop_workers },
 	{ "watch", start_watch, stop_watch },
 	{ "admin", start_admin, stop_admin },
+	{ "items", start_items, stop_items },
 	{ "migrations", start_migrations, stop_migrations },
 };
 #define MODULE_COUNT (sizeof(modules) / sizeof(modules[0]))

@@ -104,6 +104,11 @@ def full():
     print(f"{len(large)} of 1000 bytes, {len(small)} of 40 in half of it, {len(middle)} of 400 where those were")
 
 
+def only_fill():
+    """Leaves the node full of values of 1000 bytes."""
+    fill(Client(NODE).open(), b"large", 1000)
+
+
 def eviction():
     """With eviction a node takes three times what it holds, and keeps what is read meanwhile."""
     client = Client(NODE).open()
