@@ -201,11 +201,11 @@ static void set_timer(struct cluster *cluster)
 	event_add(cluster->timer, &time);
 }
 
-/* The end of every turn: the workers, the observers and the clock learn what it brought. */
+/* The end of every turn: the observers, the workers and the clock learn what it brought. Observers first: they may have
+ * requests wait for a partition that the map gives to this node before it has the data.
+ */
 void cluster_settle(struct cluster *cluster)
 {
-	if (cluster->are_routes_old)
-		cluster_publish(cluster);
 	cluster_news_tell(&cluster->news);
 	if (cluster->are_routes_old)
 		cluster_publish(cluster);

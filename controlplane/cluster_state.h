@@ -83,7 +83,7 @@ void cluster_move(struct cluster *cluster, enum cluster_phase phase);
 void cluster_step(struct cluster *cluster, const struct gossip_event *event);
 void cluster_run(struct cluster *cluster, const struct gossip_event *event);
 
-/* The end of every turn: the workers, the observers and the clock learn what it brought. */
+/* The end of every turn: the observers, the workers and the clock learn what it brought. */
 void cluster_settle(struct cluster *cluster);
 
 /* Asks for the end of the process, once. */

@@ -217,6 +217,23 @@ struct migrator_task *migrator_add_task(struct migrator *migrator, enum migrator
 	return task;
 }
 
+static void retry_access(struct migrator_task *task)
+{
+	if (task->is_access_old)
+		task->is_access_old =
+			dataplane_set_access(task->migrator->options.dataplane, task->partition,
+					     task->access) != 0;
+}
+
+void migrator_set_access(struct migrator_task *task, enum partition_access access)
+{
+	if (access == task->access)
+		return;
+	task->access = access;
+	task->is_access_old = true;
+	retry_access(task);
+}
+
 void migrator_end_task(struct migrator_task *task)
 {
 	task->is_over = true;
@@ -236,7 +253,7 @@ static void destroy_ended(struct migrator *migrator)
 	while (*link) {
 		struct migrator_task *task = *link;
 
-		if (task->is_over && task->pace == MIGRATION_RESTS) {
+		if (task->is_over && task->pace == MIGRATION_RESTS && !task->is_access_old) {
 			*link = task->next;
 			destroy_task(task);
 		} else {
@@ -442,6 +459,7 @@ void migrator_announced(struct migrator *migrator, uint32_t partition)
 
 static void poll_task(struct migrator_task *task)
 {
+	retry_access(task);
 	if (task->export)
 		task->pace = migration_export_poll(task->export);
 	else if (task->import)

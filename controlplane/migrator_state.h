@@ -27,6 +27,10 @@ struct migrator_task {
 	enum migration_pace pace;
 	bool is_over; /* to be destroyed when it rests */
 
+	/* Of a target: what requests meet here while the partition is not served yet. */
+	enum partition_access access;
+	bool is_access_old; /* not set yet, for want of memory */
+
 	/* The rate of the last RATE_MS. */
 	uint64_t sampled_ms;
 	uint64_t sampled_bytes;
@@ -110,6 +114,8 @@ struct migrator_task *migrator_start_import(struct migrator *migrator, enum migr
 /* A task without anything in it; NULL without memory. */
 struct migrator_task *migrator_add_task(struct migrator *migrator, enum migrator_task_kind kind,
 					uint32_t partition);
+/* What requests for the partition meet from now on. */
+void migrator_set_access(struct migrator_task *task, enum partition_access access);
 /* Nobody asks anything of it any more. */
 void migrator_end_task(struct migrator_task *task);
 

@@ -116,6 +116,12 @@ static void record_owner(const struct migrator *migrator, uint32_t partition,
 	host->record_owner(host->context, &owner);
 }
 
+/* From the word of the owner until this node serves, requests that know of it already wait. */
+static void fence(const struct migrator *migrator, uint32_t partition, enum partition_access access)
+{
+	migrator_set_access(migrator_find_task(migrator, TASK_TARGET, partition), access);
+}
+
 /* What is published and this node's is served from here on. */
 static void publish(const struct migrator *migrator, uint32_t partition)
 {
@@ -124,6 +130,7 @@ static void publish(const struct migrator *migrator, uint32_t partition)
 	if (partition_map_owner(migrator->options.map, partition) == migrator->options.self)
 		host->hold(host->context, partition, true);
 	host->publish(host->context);
+	fence(migrator, partition, PARTITION_BY_ROUTE);
 }
 
 static void do_in_dataplane(struct migrator *migrator, uint32_t partition,
@@ -155,10 +162,14 @@ void migrator_do_target(struct migrator *migrator, uint32_t partition, uint64_t 
 		break;
 	case TARGET_DO_DISCARD_SLICE:
 		migrator_let_go(migrator, partition);
+		fence(migrator, partition, PARTITION_BY_ROUTE);
+		do_in_dataplane(migrator, partition, action);
+		break;
+	case TARGET_DO_FINALIZE:
+		fence(migrator, partition, PARTITION_ALL_FENCED);
 		do_in_dataplane(migrator, partition, action);
 		break;
 	case TARGET_DO_STAGE:
-	case TARGET_DO_FINALIZE:
 		do_in_dataplane(migrator, partition, action);
 		break;
 	case TARGET_DO_RECORD_OWNER:
