@@ -20,4 +20,11 @@ test_the_operators_page() {
 	! in_net a ip link show godwit0 >/dev/null 2>&1 || fail "a node is left behind"
 }
 
+test_the_page_about_http() {
+	net_create a
+	run_page http.md
+	expect_match "output" "$(cat "$WORK/page.log")" 'Ada Lovelace'
+	expect_match "output" "$(cat "$WORK/page.log")" 'ETag: "[0-9]+"'
+}
+
 run_tests
