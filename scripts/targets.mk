@@ -124,3 +124,10 @@ gossip-cost: $(BUILD)/tests/simulation/gossip_cost ## print what gossip costs at
 
 .PHONY: build-tests
 build-tests: $(UNIT_BIN) $(SIMULATION_TEST_BIN) ## build all test programs, run none
+
+# Two nodes in one thread, as the unit tests have them.
+$(BUILD)/tests/bench/bench_migration: $(BUILD)/obj/tests/bench/bench_migration.o \
+		$(call obj,$(wildcard tests/unit/unit_*.c)) $(LIB_CONTROLPLANE) $(LIB_DATAPLANE) $(LIB_STORAGE)
+	@mkdir -p $(@D)
+	$(call say,LINK,$@)
+	$(Q)$(CC) $(SANITIZE) -o $@ $^ -lcunit $(LIBS_CONTROL)
