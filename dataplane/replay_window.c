@@ -352,7 +352,9 @@ void replay_commit(struct replay_table *table, struct replay_ticket ticket, uint
 	if (!slot)
 		return;
 	slot->op_count = op_count;
-	if (likely(size <= REPLAY_SLOT_REPLY_SIZE))
+	if (likely(size == WIRE_REPLY_OP_SIZE)) /* of one SET: copied by two instructions */
+		memcpy(slot->reply, replies, WIRE_REPLY_OP_SIZE);
+	else if (size <= REPLAY_SLOT_REPLY_SIZE)
 		memcpy(slot->reply, replies, size);
 	else if (!ring_put(table, &table->windows[ticket.window], slot, replies, size))
 		size = REPLAY_SIZE_FORGOTTEN;

@@ -17,6 +17,9 @@
  */
 #define LOOKUP_CHUNK 8u
 
+/* How many operations before a write what it changes is fetched. */
+#define WRITES_AHEAD 4u
+
 /* What the operations of a datagram amount to. The last part is about those that are not simply served
  * here, and about all of a forwarded request.
  */
@@ -466,8 +469,11 @@ static void empty_batch(struct request_batch *batch)
 static void execute(struct core *core, struct request *request, uint32_t first, uint32_t end)
 {
 	shard_lookup_end(core->shard, &core->batch.keys, first, end - first);
-	for (uint32_t i = first; i < end; i++)
+	for (uint32_t i = first; i < end; i++) {
+		if (request->has_ticket)
+			shard_write_prefetch(core->shard, &core->batch.keys, i + WRITES_AHEAD);
 		request_execute(core, request, i);
+	}
 }
 
 /* The replay window remembers the reply unless each of its writes was put off: then the same request

@@ -45,9 +45,12 @@ struct execution {
 /* What the key maps to; an expired item is none. */
 static struct item *live_item(const struct execution *e)
 {
-	struct item *item = e->core->batch.keys.items[e->i];
+	struct core *core = e->core;
+	bool is_own = core->batch.ops[e->i].worker == core->index;
+	struct item *item = is_own ? shard_batch_item(core->shard, &core->batch.keys, e->i)
+				   : core->batch.keys.items[e->i];
 
-	return item && !item_is_expired(item, e->core->now_ms) ? item : NULL;
+	return item && !item_is_expired(item, core->now_ms) ? item : NULL;
 }
 
 static void reply(const struct execution *e, enum wire_status status, uint64_t version)

@@ -4,6 +4,7 @@
 
 #include <assert.h>
 #include <errno.h>
+#include <rte_memcpy.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -30,7 +31,7 @@
  */
 #define SHORTAGE_RECLAIM_MAX 64u
 #define SHORTAGE_SLOTS_MAX 64u
-#define SLICE_RECLAIM_MORE 8u
+#define SLICE_RECLAIM_DIVISOR 8192u /* of what waits, that much more than was retired */
 #define SLICE_RECLAIM_SHORT 128u
 #define SLICE_RELOCATED_MAX 8u
 #define SLICE_BLOCKS_MAX 64u
@@ -323,17 +324,10 @@ void shard_lookup_end(const struct shard *shard, struct shard_batch *batch, uint
 
 /* --- Batches --- */
 
-/* What keys[i] maps to now. An item that was evicted since the lookup is still memory that may be
- * read, but is not the key's value any more.
- */
-static struct item *current_item(const struct shard *shard, const struct shard_batch *batch,
-				 uint32_t i)
+struct item *shard_lookup_again(const struct shard *shard, struct shard_batch *batch, uint32_t i)
 {
-	struct item *item = batch->items[i];
-
-	if (item && (item->flags & ITEM_RETIRED))
-		index_lookup(shard->index, &batch->keys[i], 1, &item);
-	return item;
+	index_lookup(shard->index, &batch->keys[i], 1, &batch->items[i]);
+	return batch->items[i];
 }
 
 static bool is_same_key(const struct key_ref *a, const struct key_ref *b)
@@ -342,16 +336,11 @@ static bool is_same_key(const struct key_ref *a, const struct key_ref *b)
 	       key_bytes_equal(a->bytes, a->size, b->bytes, b->size);
 }
 
-/* Entries of one key always hold the same pointer: from the same lookup, or from here. */
-static void set_key_in_batch(struct shard_batch *batch, uint32_t i, struct item *item)
+/* The batch's other entries of a key that was just inserted. Those of a key that was replaced or removed need nothing:
+ * they hold an item that is retired.
+ */
+static void note_inserted(struct shard_batch *batch, uint32_t i, struct item *item)
 {
-	const struct item *seen = batch->items[i];
-
-	if (seen) {
-		for (uint32_t j = 0; j < batch->count; j++)
-			batch->items[j] = batch->items[j] == seen ? item : batch->items[j];
-		return;
-	}
 	for (uint32_t j = 0; j < batch->count; j++) {
 		if (!batch->items[j] && is_same_key(&batch->keys[j], &batch->keys[i]))
 			batch->items[j] = item;
@@ -416,7 +405,7 @@ struct item *shard_item_create(struct shard *shard, const struct key_ref *key, u
 	item->partition = key->partition;
 	item->value_size = (uint16_t)value_size;
 	item->key_size = (uint8_t)key->size;
-	memcpy(item->bytes, key->bytes, key->size);
+	rte_memcpy(item->bytes, key->bytes, key->size);
 	return item;
 }
 
@@ -471,44 +460,43 @@ static enum status insert_item(struct shard *shard, struct partition *partition,
 	return STATUS_OK;
 }
 
-/* The next write of the batch changes its slot a few hundred cycles from now. */
-static void prefetch_next_slot(const struct shard *shard, const struct shard_batch *batch,
-			       uint32_t i)
+void shard_write_prefetch(const struct shard *shard, const struct shard_batch *batch, uint32_t i)
 {
-	const struct item *next = i + 1 < batch->count ? batch->items[i + 1] : NULL;
-	const struct partition *partition = next ? shard->by_number[next->partition] : NULL;
+	const struct item *item = i < batch->count ? batch->items[i] : NULL;
+	const struct partition *partition = item ? shard->by_number[item->partition] : NULL;
 
 	if (partition) /* the reader of another worker's item writes it not */
-		partition_slot_prefetch(partition, next->slot);
+		partition_slot_prefetch(partition, item->slot);
 }
 
 enum status shard_put(struct shard *shard, struct shard_batch *batch, uint32_t i, struct item *item)
 {
 	struct partition *partition = shard->by_number[item->partition];
-	struct item *old = current_item(shard, batch, i);
-	enum status status = STATUS_OK;
+	struct item *old = shard_batch_item(shard, batch, i);
+	enum status status;
 
-	prefetch_next_slot(shard, batch, i);
 	item->version = partition_version_next(partition);
-	if (old)
+	if (old) {
 		replace_item(shard, partition, batch->keys[i].digest, item, old);
-	else
-		status = insert_item(shard, partition, &batch->keys[i], item);
+		batch->items[i] = item;
+		return STATUS_OK;
+	}
+	status = insert_item(shard, partition, &batch->keys[i], item);
 	if (status == STATUS_OK)
-		set_key_in_batch(batch, i, item);
+		note_inserted(batch, i, item);
 	return status;
 }
 
 enum status shard_remove(struct shard *shard, struct shard_batch *batch, uint32_t i,
 			 uint64_t *version)
 {
-	struct item *item = current_item(shard, batch, i);
+	struct item *item = shard_batch_item(shard, batch, i);
 
-	prefetch_next_slot(shard, batch, i);
-	if (item)
-		*version = remove_item(shard, item, batch->keys[i].digest);
-	set_key_in_batch(batch, i, NULL);
-	return item ? STATUS_OK : STATUS_NOT_FOUND;
+	if (!item)
+		return STATUS_NOT_FOUND;
+	*version = remove_item(shard, item, batch->keys[i].digest);
+	batch->items[i] = NULL;
+	return STATUS_OK;
 }
 
 /* --- Migration --- */
@@ -546,7 +534,7 @@ static enum status apply_one(struct shard *shard, struct shard_batch *batch, uin
 			     const struct record *record)
 {
 	struct partition *partition = shard->by_number[batch->keys[i].partition];
-	struct item *old = current_item(shard, batch, i);
+	struct item *old = shard_batch_item(shard, batch, i);
 	enum status status = STATUS_OK;
 	struct item *item;
 
@@ -564,7 +552,10 @@ static enum status apply_one(struct shard *shard, struct shard_batch *batch, uin
 		return status;
 	}
 	partition_note_version(partition, record->version);
-	set_key_in_batch(batch, i, item);
+	if (old)
+		batch->items[i] = item;
+	else
+		note_inserted(batch, i, item);
 	return STATUS_OK;
 }
 
@@ -684,18 +675,21 @@ static uint32_t compact(struct shard *shard)
 	return moved;
 }
 
-/* Frees about as many objects as were retired since the last slice, and a few more to catch up. A grace period ends for
- * thousands at once; freed all together they would be out of the caches before writes take them again (a third of a
- * SET's cycles). When the node's memory runs out, having it back soon counts more.
+/* Frees as many objects as were retired since the last slice, and a few more only when thousands wait. A grace period ends
+ * for thousands at once; freed all together, or faster than writes take them again, they would be out of the caches by
+ * then (a third of a SET's cycles). When nothing is retired, or the node's memory runs out, having it back counts more.
  */
 static uint32_t free_in_step(struct shard *shard, uint32_t work_max)
 {
-	uint32_t object_max = shard->retired_lately + shard->retired_lately / 4 + SLICE_RECLAIM_MORE;
+	uint64_t more = reclaim_pending(shard->reclaim) / SLICE_RECLAIM_DIVISOR;
+	uint32_t object_max = shard->retired_lately + (uint32_t)more;
 
+	if (shard->retired_lately == 0)
+		object_max = work_max;
 	shard->retired_lately = 0;
 	if (memory_runs_out(shard) && object_max < SLICE_RECLAIM_SHORT)
 		object_max = SLICE_RECLAIM_SHORT;
-	return reclaim_poll(shard->reclaim, object_max > work_max ? object_max : work_max);
+	return reclaim_poll(shard->reclaim, object_max);
 }
 
 uint32_t shard_background(struct shard *shard, uint64_t now_ms, uint32_t work_max)

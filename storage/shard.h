@@ -62,8 +62,8 @@ void shard_destroy(struct shard *shard);
 /* The partition with the cluster's number 'partition'; NULL: another worker's. Any reader. */
 struct partition *shard_partition(const struct shard *shard, uint32_t partition);
 
-/* Up to SHARD_BATCH_MAX keys looked up together, and kept coherent while the owner writes some of
- * them: items[i] always is what keys[i] maps to, or NULL.
+/* Up to SHARD_BATCH_MAX keys looked up together: items[i] is what keys[i] maps to, or NULL. Once the owner has written
+ * some of them, shard_batch_item() tells what it maps to now.
  */
 struct shard_batch {
 	uint32_t count;
@@ -85,6 +85,25 @@ void shard_lookup_begin(const struct shard *shard, struct shard_batch *batch, ui
 			uint32_t count);
 void shard_lookup_end(const struct shard *shard, struct shard_batch *batch, uint32_t first,
 		      uint32_t count);
+
+/* For shard_batch_item(). */
+struct item *shard_lookup_again(const struct shard *shard, struct shard_batch *batch, uint32_t i);
+
+/* What keys[i] maps to now (owner): items[i], unless a write to the same key in the batch has replaced or removed that,
+ * or it was evicted since the lookup.
+ */
+static inline struct item *shard_batch_item(const struct shard *shard, struct shard_batch *batch,
+					    uint32_t i)
+{
+	struct item *item = batch->items[i];
+
+	return item && (item->flags & ITEM_RETIRED) ? shard_lookup_again(shard, batch, i) : item;
+}
+
+/* Fetches what else a write to keys[i] changes, some operations ahead of it (owner). Nothing when there is no such key, or
+ * it is not there yet.
+ */
+void shard_write_prefetch(const struct shard *shard, const struct shard_batch *batch, uint32_t i);
 
 /* A new, unpublished item for 'key' with room for 'value_size' bytes, key copied, expiry 0, version
  * 0 (owner). Sheds expired items, then evicts if allowed; NULL when there is no memory. The caller

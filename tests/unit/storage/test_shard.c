@@ -125,19 +125,37 @@ static void a_batch_sees_its_own_writes(void)
 
 	open_small(&fixture, EVICTION_NONE);
 	look_up_pair(&fixture, &batch, keys, 5, 5);
-	CU_ASSERT_PTR_NULL(batch.items[1]);
+	CU_ASSERT_PTR_NULL(shard_batch_item(fixture.shard, &batch, 1));
 	CU_ASSERT_EQUAL(fixture_batch_put(&fixture, &batch, 0, 5, 1, 0), STATUS_OK); /* new */
-	CU_ASSERT_PTR_EQUAL(batch.items[0], batch.items[1]);
-	CU_ASSERT(fixture_value_is(batch.items[1], 5, 1));
+	CU_ASSERT(fixture_value_is(shard_batch_item(fixture.shard, &batch, 0), 5, 1));
+	CU_ASSERT(fixture_value_is(shard_batch_item(fixture.shard, &batch, 1), 5, 1));
 	CU_ASSERT_EQUAL(fixture_batch_put(&fixture, &batch, 1, 5, 2, 0), STATUS_OK); /* overwrite */
-	CU_ASSERT(fixture_value_is(batch.items[0], 5, 2));
-	CU_ASSERT(fixture_value_is(batch.items[1], 5, 2));
+	CU_ASSERT(fixture_value_is(shard_batch_item(fixture.shard, &batch, 0), 5, 2));
+	CU_ASSERT(fixture_value_is(shard_batch_item(fixture.shard, &batch, 1), 5, 2));
 	CU_ASSERT_EQUAL(shard_remove(fixture.shard, &batch, 0, &version), STATUS_OK);
-	CU_ASSERT_PTR_NULL(batch.items[0]);
-	CU_ASSERT_PTR_NULL(batch.items[1]);
+	CU_ASSERT_PTR_NULL(shard_batch_item(fixture.shard, &batch, 0));
+	CU_ASSERT_PTR_NULL(shard_batch_item(fixture.shard, &batch, 1));
 	CU_ASSERT_EQUAL(shard_remove(fixture.shard, &batch, 1, &version), STATUS_NOT_FOUND);
 	CU_ASSERT_EQUAL(fixture_batch_put(&fixture, &batch, 1, 5, 3, 0), STATUS_OK);
-	CU_ASSERT(fixture_value_is(batch.items[0], 5, 3));
+	CU_ASSERT(fixture_value_is(shard_batch_item(fixture.shard, &batch, 0), 5, 3));
+	CU_ASSERT_EQUAL(fixture_items(&fixture), 1);
+	fixture_close(&fixture);
+}
+
+/* Written twice without a look in between: the second write must not bring the first one's item back. */
+static void a_batch_writes_a_key_again(void)
+{
+	struct fixture fixture;
+	struct shard_batch batch;
+	struct fixture_key keys[2];
+
+	open_small(&fixture, EVICTION_NONE);
+	look_up_pair(&fixture, &batch, keys, 5, 5);
+	CU_ASSERT_EQUAL(fixture_batch_put(&fixture, &batch, 0, 5, 1, 0), STATUS_OK);
+	look_up_pair(&fixture, &batch, keys, 5, 5);
+	CU_ASSERT_EQUAL(fixture_batch_put(&fixture, &batch, 0, 5, 2, 0), STATUS_OK);
+	CU_ASSERT_EQUAL(fixture_batch_put(&fixture, &batch, 1, 5, 3, 0), STATUS_OK);
+	CU_ASSERT(fixture_value_is(fixture_get(&fixture, 5), 5, 3));
 	CU_ASSERT_EQUAL(fixture_items(&fixture), 1);
 	fixture_close(&fixture);
 }
@@ -182,10 +200,10 @@ static void random_batches_match_a_model(void)
 		shard_lookup(fixture.shard, &batch);
 		for (uint32_t i = 0; i < batch.count; i++) {
 			uint64_t *write = &writes[numbers[i]];
+			const struct item *item = shard_batch_item(fixture.shard, &batch, i);
 
-			wrong += *write ? !batch.items[i] || !fixture_value_is(batch.items[i],
-									       numbers[i], *write)
-					: batch.items[i] != NULL;
+			wrong += *write ? !item || !fixture_value_is(item, numbers[i], *write)
+					: item != NULL;
 			if (unit_random(&random) % 3 > 0) {
 				*write = step + i;
 				wrong += fixture_batch_put(&fixture, &batch, i, numbers[i], *write,
@@ -489,6 +507,7 @@ int main(void)
 	static const struct unit_test tests[] = {
 		UNIT_TEST(random_operations_match_a_model),
 		UNIT_TEST(a_batch_sees_its_own_writes),
+		UNIT_TEST(a_batch_writes_a_key_again),
 		UNIT_TEST(a_write_leaves_other_keys_of_the_batch_alone),
 		UNIT_TEST(random_batches_match_a_model),
 		UNIT_TEST(versions_order_all_writes_of_a_partition),
