@@ -3,7 +3,6 @@
 #include "controlplane/cluster_routes.h"
 
 #include <errno.h>
-#include <string.h>
 
 #include "controlplane/cluster_json.h"
 
@@ -123,52 +122,6 @@ static void handle_reload_keys(void *context, const struct admin_request *reques
 	reply_outcome(reply, cluster_reload_keys(context, error), error, context);
 }
 
-/* All partitions that the map gives to the node of that name. */
-static int claim_all_of(struct cluster *cluster, const char *name, char *error)
-{
-	const struct partition_map *map = gossip_map(cluster_gossip(cluster));
-	uint64_t id = node_name_is_valid(name) ? node_id_of_name(name) : 0;
-	uint32_t count = 0;
-
-	for (uint32_t p = 0; id != 0 && p < map->partition_count; p++) {
-		int result;
-
-		if (partition_map_owner(map, p) != id)
-			continue;
-		result = cluster_claim(cluster, p, error);
-		if (result != 0)
-			return result;
-		count++;
-	}
-	if (count > 0)
-		return 0;
-	snprintf(error, CLUSTER_ERROR_SIZE, "%.64s owns no partition; see godwitctl partitions",
-		 name);
-	return -ENOENT;
-}
-
-static void handle_claim(void *context, const struct admin_request *request,
-			 struct admin_reply *reply)
-{
-	const json_t *partition = json_object_get(request->body, "partition");
-	const char *owner = json_string_value(json_object_get(request->body, "of"));
-	char error[CLUSTER_ERROR_SIZE];
-	json_int_t number = json_integer_value(partition);
-
-	if (!json_is_true(json_object_get(request->body, "accept_data_loss")))
-		admin_reply_error(reply, 400,
-				  "a partition that is claimed is empty: say \"accept_data_loss\": "
-				  "true if that is wanted");
-	else if (owner)
-		reply_outcome(reply, claim_all_of(context, owner, error), error, context);
-	else if (json_is_integer(partition) && number >= 0 && number < PARTITION_COUNT_MAX)
-		reply_outcome(reply, cluster_claim(context, (uint32_t)number, error), error,
-			      context);
-	else
-		admin_reply_error(reply, 400,
-				  "expected {\"partition\": NUMBER} or {\"of\": \"NODE\"}");
-}
-
 const struct admin_route cluster_routes[] = {
 	{ ADMIN_GET, "/v1/cluster", handle_cluster },
 	{ ADMIN_GET, "/v1/nodes", handle_nodes },
@@ -178,6 +131,5 @@ const struct admin_route cluster_routes[] = {
 	{ ADMIN_POST, "/v1/cluster/leave", handle_leave },
 	{ ADMIN_POST, "/v1/cluster/remove", handle_remove },
 	{ ADMIN_POST, "/v1/cluster/reload-keys", handle_reload_keys },
-	{ ADMIN_POST, "/v1/partitions/claim", handle_claim },
 	{ ADMIN_GET, NULL, NULL },
 };

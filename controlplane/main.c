@@ -18,6 +18,7 @@
 #include "controlplane/item_routes.h"
 #include "controlplane/log.h"
 #include "controlplane/machine.h"
+#include "controlplane/migration_routes.h"
 #include "controlplane/migrator_daemon.h"
 #include "controlplane/node_watch.h"
 #include "controlplane/options.h"
@@ -57,6 +58,7 @@ struct daemon {
 	struct dataplane *dataplane;
 	struct cluster *cluster;
 	struct migrator_daemon *migrations;
+	struct migration_routes steering;
 	struct node_watch *watch;
 	struct node_report report; /* of the last look at the load */
 	uint32_t samples;
@@ -256,6 +258,44 @@ static void stop_watch(struct daemon *daemon)
 	node_watch_destroy(daemon->watch);
 }
 
+/* A node by itself has nobody to pass requests on to, and nothing to balance. */
+static int start_steering(struct daemon *daemon, char *error)
+{
+	struct migration_routes *steering = &daemon->steering;
+	const struct admin_relay_options relay = {
+		.base = control_loop_base(daemon->loop),
+		.transport = cluster_bus(daemon->cluster),
+		.routes = migration_relay_routes,
+		.context = steering,
+	};
+	const struct rebalance_driver_options rebalance = {
+		.base = control_loop_base(daemon->loop),
+		.world = &daemon->world,
+		.log = &daemon->log,
+		.cluster = daemon->cluster,
+		.migrator = migrator_daemon_migrator(daemon->migrations),
+		.parallel_max = daemon->options.migration_jobs,
+	};
+
+	steering->cluster = daemon->cluster;
+	steering->migrator = rebalance.migrator;
+	snprintf(error, ERROR_SIZE, "out of memory");
+	if (!relay.transport)
+		return 0;
+	if (admin_relay_create(&steering->relay, &relay) != 0)
+		return -1;
+	if (rebalance_driver_create(&steering->rebalancer, &rebalance) == 0)
+		return 0;
+	admin_relay_destroy(steering->relay);
+	return -1;
+}
+
+static void stop_steering(struct daemon *daemon)
+{
+	rebalance_driver_destroy(daemon->steering.rebalancer);
+	admin_relay_destroy(daemon->steering.relay);
+}
+
 static int start_admin(struct daemon *daemon, char *error)
 {
 	const struct admin_http_options options = {
@@ -273,6 +313,7 @@ static int start_admin(struct daemon *daemon, char *error)
 	if (result == 0) {
 		admin_http_add_routes(daemon->admin, admin_routes_node, daemon->watch);
 		admin_http_add_routes(daemon->admin, cluster_routes, daemon->cluster);
+		admin_http_add_routes(daemon->admin, migration_routes, &daemon->steering);
 	}
 	return result;
 }
@@ -330,6 +371,7 @@ static const struct module {
 	{ "migrator", start_migrator, stop_migrator },
 	{ "workers", start_workers, stop_workers },
 	{ "watch", start_watch, stop_watch },
+	{ "steering", start_steering, stop_steering },
 	{ "admin", start_admin, stop_admin },
 	{ "items", start_items, stop_items },
 	{ "migrations", start_migrations, stop_migrations },

@@ -160,8 +160,9 @@ static const struct option table[] = {
 	{ .key = "cluster.auto_rebalance", FIELD(OPTION_WORD, cluster_auto_rebalance),
 	  .value_default = "on",
 	  .words = { { "off", false }, { "on", true } },
-	  .help = "Whether a node that joined takes its share of the partitions over by itself. "
-		  "Partitions do not move yet: until they do, both mean the same." },
+	  .help = "Whether this node takes its share of the partitions over by itself whenever the "
+		  "members or their weights change. `off`: when `godwitctl rebalance` says so. The "
+		  "same on every node." },
 	{ .key = "cluster.fencing", FIELD(OPTION_WORD, cluster_fencing),
 	  .value_default = "majority",
 	  .words = { { "majority", OPTION_FENCING_MAJORITY }, { "none", OPTION_FENCING_NONE } },

@@ -53,7 +53,7 @@ cluster_launch() {
 	node_launch "$node" --set node.name="$node" --set cluster.name=test \
 		--set cluster.listen="$(control_address "$node"):7800" --set cluster.key_file="$WORK/key" \
 		--set cluster.join="$seeds" --set cluster.probe_ms="${CLUSTER_PROBE_MS:-100}" --set data.port.kind=af_packet --set data.port.device=data \
-		--set data.address="$(data_address "$node")/24" "$@"
+		--set data.address="$(data_address "$node")/24" --set cluster.auto_rebalance=off "$@"
 }
 
 # cluster_start NODE [ARGUMENT...]: the same, and waits until it is ready.
