@@ -9,9 +9,6 @@
 
 #include "storage/partition_layout.h"
 
-/* How many slots ahead of the scan items are fetched from memory. */
-#define PREFETCH_AHEAD 12u
-
 struct partition_export {
 	_Alignas(64)
 		uint32_t cursor;   /* first slot not yet passed: naturally atomic, the scanner's */
@@ -110,20 +107,37 @@ static bool is_tombstone(const struct item *item)
 	return __atomic_load_n(&item->flags, __ATOMIC_RELAXED) & ITEM_TOMBSTONE;
 }
 
+uint32_t partition_export_take(struct partition *partition, uint32_t slot_max,
+			       const struct item **items)
+{
+	const struct partition_export *export = partition->export;
+	uint32_t first = export->cursor;
+	uint32_t left = export->end - first;
+	uint32_t end = first + (slot_max < left ? slot_max : left);
+	uint32_t count = 0;
+
+	if (first == end)
+		return 0;
+	for (uint32_t slot = end; slot < export->end && slot - end < slot_max; slot++)
+		prefetch_item(partition, slot);
+	partition_mark_key_migrated(partition, end - 1);
+	for (uint32_t slot = first; slot < end; slot++) {
+		uintptr_t word =
+			__atomic_load_n(partition_slot_at(partition, slot), __ATOMIC_CONSUME);
+
+		if (slot_has_item(word) && !is_tombstone(slot_item(word)))
+			items[count++] = slot_item(word);
+	}
+	return count;
+}
+
 const struct item *partition_export_next(struct partition *partition, uint32_t slot_max)
 {
-	struct partition_export *export = partition->export;
+	const struct item *item;
 
-	for (; slot_max > 0 && export->cursor < export->end; slot_max--) {
-		uint32_t slot = export->cursor;
-		uintptr_t word;
-
-		if (slot + PREFETCH_AHEAD < export->end)
-			prefetch_item(partition, slot + PREFETCH_AHEAD);
-		partition_mark_key_migrated(partition, slot);
-		word = __atomic_load_n(partition_slot_at(partition, slot), __ATOMIC_CONSUME);
-		if (slot_has_item(word) && !is_tombstone(slot_item(word)))
-			return slot_item(word);
+	for (; slot_max > 0 && !partition_export_is_done(partition); slot_max--) {
+		if (partition_export_take(partition, 1, &item) > 0)
+			return item;
 	}
 	return NULL;
 }

@@ -63,12 +63,19 @@ struct partition_export *partition_export_of(const struct partition *partition);
  */
 bool partition_is_key_migrated(const struct partition *partition, uint32_t slot);
 
-/* The scan passes 'slot' now; to be called before its item is read (scanner). */
+/* The scan passes all slots up to 'slot' now; to be called before their items are read (scanner). */
 void partition_mark_key_migrated(struct partition *partition, uint32_t slot);
 
+/* Passes up to 'slot_max' slots and stores the items it finds there in 'items', which has room for as
+ * many; returns how many (scanner). They live until the caller's next quiescent state. Expired items
+ * are among them, for they count until they are swept; tombstones are not. The items of the next
+ * 'slot_max' slots are on their way from memory when it returns.
+ */
+uint32_t partition_export_take(struct partition *partition, uint32_t slot_max,
+			       const struct item **items);
+
 /* Passes slots until one has an item, and returns that; NULL after 'slot_max' slots without one or
- * at the end (scanner). The item lives until the caller's next quiescent state. Expired items are
- * returned, for they count until they are swept; tombstones are not.
+ * at the end (scanner). As partition_export_take(), one slot at a time.
  */
 const struct item *partition_export_next(struct partition *partition, uint32_t slot_max);
 
