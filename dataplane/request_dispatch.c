@@ -150,16 +150,23 @@ static void make_keys(struct core *core, const struct request *request, uint32_t
 
 /* ---- replies ---- */
 
-/* Where the reply is built: in place, when no operation needs to be read after the reply of one before it was written. */
+/* Starts the reply: in place when no operation is to be read after the reply of one before it was written, else in the
+ * core's scratch.
+ */
 static void open_reply(struct core *core, struct request *request,
-		       const struct request_summary *summary)
+		       const struct request_summary *summary, bool in_place)
 {
-	bool in_place = summary->write_count == 0 || request->view->wire.op_count == 1;
-
 	request->reply = in_place ? request->payload + WIRE_HEADER_SIZE : core->scratch;
 	request->at = request->reply;
 	request->end = request->reply + core->shared->datagram_size_max - WIRE_HEADER_SIZE;
 	request->reserved = summary->reply_size_min;
+}
+
+/* For a reply that is built while the operations are read one by one. */
+static void open_reply_beside(struct core *core, struct request *request,
+			      const struct request_summary *summary)
+{
+	open_reply(core, request, summary, request->view->wire.op_count == 1);
 }
 
 static void send_reply(struct core *core, const struct request *request, size_t replies_size)
@@ -203,7 +210,7 @@ static void retry_whole(struct core *core, struct request *request,
 	struct wire_request_op op;
 
 	request->is_open = true;
-	open_reply(core, request, summary);
+	open_reply_beside(core, request, summary);
 	while ((at = wire_request_op_read(at, end, &op)) != NULL) {
 		request->reserved -= opcode_reply_size(op.opcode);
 		request_reply_retry(core, request, op.opcode);
@@ -219,7 +226,7 @@ static void disown_whole(struct core *core, struct request *request,
 	const uint8_t *at = request->payload + WIRE_HEADER_SIZE;
 	struct wire_request_op op;
 
-	open_reply(core, request, summary);
+	open_reply_beside(core, request, summary);
 	while ((at = wire_request_op_read(at, end, &op)) != NULL) {
 		request->reserved -= opcode_reply_size(op.opcode);
 		request_reply_not_owner(core, request, op.opcode,
@@ -543,7 +550,9 @@ static void dispatch_small(struct core *core, struct request *request)
 		batch->keys.count = first;
 		return;
 	}
-	open_reply(core, request, &summary);
+	/* all is read, and keys are compared before the first reply is written: only values are needed later */
+	open_reply(core, request, &summary,
+		   summary.write_count == 0 || request->view->wire.op_count == 1);
 	request->op_first = (uint16_t)first;
 	request->op_end = (uint16_t)batch->keys.count;
 	batch->request_count++;
@@ -576,8 +585,7 @@ static void dispatch_large(struct core *core, struct request *request)
 	if (!is_whole(core, request, at, &summary)) {
 		refuse_whole(core, request);
 	} else if (admit(core, request, &summary)) {
-		summary.write_count++; /* build the reply apart: later operations are yet to be read */
-		open_reply(core, request, &summary);
+		open_reply(core, request, &summary, false);
 		at = request->payload + WIRE_HEADER_SIZE;
 		for (uint32_t read = 0; read < op_count; read += keys->count) {
 			at = read_chunk(core, request, at, op_count - read, &again);

@@ -353,6 +353,31 @@ static void a_write_waits_for_the_owners_station(void)
 	story_end(story);
 }
 
+/* Each read of a datagram is told to come again, whatever room their replies take. */
+static void all_reads_wait_for_the_owners_station(void)
+{
+	static const char *const keys[] = { "key", "a longer key that one", "k" };
+	struct story *story = calloc(1, sizeof(*story));
+
+	unit_cluster_create(&story->cluster, 2, 1);
+	story->client = (struct unit_client){ .ipv4 = 0x0a010164, .port = 40000 };
+	unit_cluster_hello(&story->cluster, &story->client);
+	for (uint32_t p = 0; p < UNIT_CLUSTER_PARTITIONS; p++)
+		unit_cluster_agree(&story->cluster, p, B, 2);
+	begin(story);
+	for (uint32_t i = 0; i < 3; i++)
+		add(story, operation(i == 1 ? WIRE_EXISTS : WIRE_GET, keys[i], NULL));
+	CU_ASSERT_TRUE(ask(story));
+	CU_ASSERT_EQUAL(story->reply_count, 3);
+	CU_ASSERT_EQUAL(story->payload[WIRE_AT_OP_COUNT], 3);
+	for (uint32_t i = 0; i < 3; i++) {
+		CU_ASSERT_EQUAL(story->replies[i].opcode, i == 1 ? WIRE_EXISTS : WIRE_GET);
+		CU_ASSERT_EQUAL(story->replies[i].status, WIRE_RETRY);
+		CU_ASSERT_EQUAL(story->replies[i].value_size, 4);
+	}
+	story_end(story);
+}
+
 /* ---- who may forward ---- */
 
 static size_t forge(uint8_t *frame, uint8_t kind, uint64_t token, const struct unit_client *sender,
@@ -688,6 +713,7 @@ int main(void)
 		UNIT_TEST(keys_of_several_nodes_are_not_forwarded),
 		UNIT_TEST(the_owners_station_is_asked_for),
 		UNIT_TEST(a_write_waits_for_the_owners_station),
+		UNIT_TEST(all_reads_wait_for_the_owners_station),
 		UNIT_TEST(only_nodes_of_the_cluster_may_forward),
 		UNIT_TEST(what_a_node_forwards_is_checked),
 		UNIT_TEST(a_second_hop_is_refused),
