@@ -300,6 +300,11 @@ static void forward_again(struct core *core, struct request *request,
 	const struct replay_binding binding = replay_binding(core->replay, request->ticket);
 	struct forward_target target;
 
+	/* a session is one node's: what was asked of this one does not come by way of another */
+	if (request->view->is_forwarded) {
+		core_drop(core, request->mbuf, DROP_FORWARD_BAD);
+		return;
+	}
 	switch (request_forward_to_bound(core, &binding, &target)) {
 	case FORWARD_READY:
 		request_forward_send(core, request, &target, true);

@@ -455,6 +455,27 @@ static void what_a_node_forwards_is_checked(void)
 	story_end(story);
 }
 
+/* A session is one node's: a write that waits here for another node's answer does not come again as a FORWARD. */
+static void a_write_forwarded_from_here_is_not_forwarded_for_others(void)
+{
+	struct story *story = story_begin(2, 1);
+	struct unit_client node_b = { .ipv4 = UNIT_NODE_IPV4 + B, .port = UNIT_NODE_PORT };
+	uint8_t frame[2048];
+	char key[16];
+
+	unit_cluster_agree(&story->cluster, 3, B, 2);
+	begin(story);
+	add(story, increment(key_in(3, 0, key)));
+	ask_in_vain(story, WIRE_FORWARD);
+	CU_ASSERT_EQUAL(counter(story, A, "forwards_sent"), 1);
+	unit_cluster_send(&story->cluster, frame,
+			  forge(frame, WIRE_FORWARD, UINT64_C(0x70ce000000000100), &node_b,
+				&story->datagram));
+	CU_ASSERT_EQUAL(counter(story, A, "drop_forward_bad"), 1);
+	CU_ASSERT_EQUAL(counter(story, A, "forwards_sent"), 1);
+	story_end(story);
+}
+
 static void a_second_hop_is_refused(void)
 {
 	struct story *story = story_begin(3, 1);
@@ -716,6 +737,7 @@ int main(void)
 		UNIT_TEST(all_reads_wait_for_the_owners_station),
 		UNIT_TEST(only_nodes_of_the_cluster_may_forward),
 		UNIT_TEST(what_a_node_forwards_is_checked),
+		UNIT_TEST(a_write_forwarded_from_here_is_not_forwarded_for_others),
 		UNIT_TEST(a_second_hop_is_refused),
 		UNIT_TEST(a_lost_answer_is_repeated_by_the_owner),
 		UNIT_TEST(doubled_frames_are_executed_once),
