@@ -46,6 +46,10 @@ UNIT_SRC := $(filter-out tests/unit/unit_%.c,$(wildcard tests/unit/*.c tests/uni
 SIMULATION_PROGRAM_SRC := $(wildcard tests/simulation/test_*.c) $(wildcard tests/simulation/gossip_cost.c)
 SIMULATION_SHARED_SRC := $(filter-out $(SIMULATION_PROGRAM_SRC),$(wildcard tests/simulation/*.c))
 
+# One program for each decoder; with LIBFUZZER=1 linked to look for inputs, else to run those of the corpus.
+FUZZ_TARGET_SRC := $(wildcard tests/fuzz/target_*.c)
+FUZZ_SHARED_SRC := $(filter-out $(FUZZ_TARGET_SRC) $(if $(LIBFUZZER),tests/fuzz/fuzz_replay.c),$(wildcard tests/fuzz/*.c))
+
 obj = $(patsubst %.c,$(BUILD)/obj/%.o,$(1))
 STORAGE_OBJ := $(call obj,$(STORAGE_SRC))
 DATAPLANE_OBJ := $(call obj,$(DATAPLANE_SRC))
@@ -56,6 +60,7 @@ PROTO_OBJ := $(patsubst controlplane/%.proto,$(BUILD)/obj/gen/controlplane/%.pb-
 CLIENT_OBJ := $(patsubst %.c,$(BUILD)/client/%.o,$(WIRE_SRC) $(CLIENT_SRC))
 SIMULATION_TEST_BIN := $(patsubst %.c,$(BUILD)/%,$(filter tests/simulation/test_%,$(SIMULATION_PROGRAM_SRC)))
 UNIT_BIN := $(patsubst %.c,$(BUILD)/%,$(UNIT_SRC))
+FUZZ_BIN := $(patsubst %.c,$(BUILD)/%,$(FUZZ_TARGET_SRC))
 
 LIB_STORAGE := $(BUILD)/libstorage.a
 LIB_DATAPLANE := $(BUILD)/libdataplane.a
@@ -149,6 +154,12 @@ $(BUILD)/tests/simulation/%: $(BUILD)/obj/tests/simulation/%.o $(call obj,$(SIMU
 	@mkdir -p $(@D)
 	$(call say,LINK,$@)
 	$(Q)$(CC) $(SANITIZE) -o $@ $^ -lcunit $(LIBS_CONTROL)
+
+$(BUILD)/tests/fuzz/%: $(BUILD)/obj/tests/fuzz/%.o $(call obj,$(FUZZ_SHARED_SRC)) $(call obj,$(wildcard tests/unit/unit_*.c)) \
+		$(LIB_CTL) $(LIB_CONTROLPLANE) $(LIB_DATAPLANE) $(LIB_STORAGE) $(LIB_CLIENT)
+	@mkdir -p $(@D)
+	$(call say,LINK,$@)
+	$(Q)$(CC) $(SANITIZE) $(if $(LIBFUZZER),-fsanitize=fuzzer) -o $@ $(filter %.o,$^) $(filter %.a,$^) -lcunit $(LIBS_CONTROL)
 
 $(BUILD)/tests/bench/%: $(BUILD)/obj/tests/bench/%.o $(LIB_LOADGEN) $(LIB_DATAPLANE) $(LIB_STORAGE)
 	@mkdir -p $(@D)

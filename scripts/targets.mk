@@ -31,8 +31,8 @@ check: ## what must hold before a release: the tests, a clang build, and all tes
 
 ASAN_MAKE = $(MAKE) BUILD=$(BUILD)/asan OPT=-O1 SANITIZE="$(SANITIZE_FLAGS)"
 
-check-units: ## units and simulation under ASan and UBSan
-	$(ASAN_MAKE) unit simulation
+check-units: ## units, simulation and fuzz corpora under ASan and UBSan
+	$(ASAN_MAKE) unit fuzz-corpus simulation
 
 check-integration: ## real nodes, clients and load generators under ASan and UBSan (root)
 	LSAN_OPTIONS=suppressions=$(CURDIR)/tests/leaks.supp:print_suppressions=0 $(ASAN_MAKE) integration
@@ -123,7 +123,7 @@ gossip-cost: $(BUILD)/tests/simulation/gossip_cost ## print what gossip costs at
 	$<
 
 .PHONY: build-tests
-build-tests: $(UNIT_BIN) $(SIMULATION_TEST_BIN) ## build all test programs, run none
+build-tests: $(UNIT_BIN) $(SIMULATION_TEST_BIN) $(FUZZ_BIN) ## build all test programs, run none
 
 # Two nodes in one thread, as the unit tests have them.
 $(BUILD)/tests/bench/bench_migration: $(BUILD)/obj/tests/bench/bench_migration.o \
@@ -131,3 +131,21 @@ $(BUILD)/tests/bench/bench_migration: $(BUILD)/obj/tests/bench/bench_migration.o
 	@mkdir -p $(@D)
 	$(call say,LINK,$@)
 	$(Q)$(CC) $(SANITIZE) -o $@ $^ -lcunit $(LIBS_CONTROL)
+
+# ---- fuzzing ----
+.PHONY: fuzz fuzz-corpus
+FUZZ_SECONDS ?= 60
+FUZZ_BUILD := $(BUILD)/fuzz
+FUZZ_FLAGS := CC=clang LIBFUZZER=1 BUILD=$(FUZZ_BUILD) OPT=-O2 \
+	SANITIZE="-fsanitize=fuzzer-no-link,address,undefined -fno-sanitize-recover=all"
+
+fuzz-corpus: $(FUZZ_BIN) ## run the fuzz targets over their committed inputs, without a fuzzer
+	scripts/run-fuzz-corpus $(FUZZ_BIN)
+
+fuzz: ## look for inputs that break a decoder (clang; FUZZ_SECONDS=60 each, TARGET=... for one)
+	@command -v clang >/dev/null || { echo "make fuzz needs clang: apt-get install clang" >&2; exit 1; }
+	$(MAKE) $(FUZZ_FLAGS) $(if $(TARGET),$(FUZZ_BUILD)/tests/fuzz/target_$(TARGET),fuzz-programs)
+	scripts/fuzz $(FUZZ_BUILD) $(FUZZ_SECONDS) $(TARGET)
+
+.PHONY: fuzz-programs
+fuzz-programs: $(FUZZ_BIN)

@@ -276,6 +276,8 @@ void unit_node_receive(struct unit_node *node, uint32_t worker, const uint8_t *c
 	for (uint32_t i = 0; i < count; i++) {
 		mbufs[i] = rte_pktmbuf_alloc(mbuf_pool());
 		require(mbufs[i], "out of mbufs: leaked?");
+		if (node->buffer_noise)
+			memset(mbufs[i]->buf_addr, node->buffer_noise, mbufs[i]->buf_len);
 		memcpy(rte_pktmbuf_append(mbufs[i], (uint16_t)sizes[i]), frames[i], sizes[i]);
 	}
 	core_process_burst(node->cores[worker], mbufs, count);

@@ -34,6 +34,7 @@ struct unit_node {
 	struct grace_period *period;
 	struct route_table *route;
 	uint32_t number;
+	uint8_t buffer_noise; /* what stands around each frame in its buffer; 0 = what was there */
 	uint64_t route_serial;
 	uint32_t reply_count;
 	struct rte_mbuf *replies[UNIT_NODE_REPLY_MAX];

@@ -1,0 +1,66 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* The first messages of a channel between nodes. */
+#include <string.h>
+
+#include "controlplane/bus_greeting.h"
+#include "tests/fuzz/fuzz.h"
+
+static void check_peer(const struct bus_peer *peer)
+{
+	FUZZ_CHECK(peer->id != 0);
+	FUZZ_CHECK(memchr(peer->name, '\0', sizeof(peer->name)) != NULL);
+	FUZZ_CHECK(node_name_is_valid(peer->name));
+}
+
+static void check_open(const uint8_t *data, size_t size)
+{
+	uint8_t bytes[BUS_GREETING_SIZE_MAX];
+	struct bus_open again = { 0 };
+	struct bus_open open = { 0 };
+	size_t written;
+
+	if (bus_open_decode(&open, data, size) != 0)
+		return;
+	check_peer(&open.peer);
+	FUZZ_CHECK(memchr(open.service, '\0', sizeof(open.service)) != NULL);
+	written = bus_open_encode(&open, bytes);
+	FUZZ_CHECK(written <= sizeof(bytes));
+	FUZZ_CHECK(bus_open_decode(&again, bytes, written) == 0);
+	FUZZ_CHECK(strcmp(again.service, open.service) == 0);
+	FUZZ_CHECK(again.peer.id == open.peer.id && again.peer.generation == open.peer.generation);
+	FUZZ_CHECK(again.peer.cluster_id == open.peer.cluster_id);
+	FUZZ_CHECK(again.peer.partition_count == open.peer.partition_count);
+	FUZZ_CHECK(again.peer.may_found == open.peer.may_found);
+	FUZZ_CHECK(strcmp(again.peer.name, open.peer.name) == 0);
+	FUZZ_CHECK(node_address_equals(&again.peer.control, &open.peer.control));
+}
+
+static void check_answer(const uint8_t *data, size_t size)
+{
+	uint8_t bytes[BUS_GREETING_SIZE_MAX];
+	struct bus_answer answer = { 0 };
+	struct bus_answer again = { 0 };
+	size_t written;
+
+	if (bus_answer_decode(&answer, data, size) != 0)
+		return;
+	FUZZ_CHECK(answer.refusal <= BUS_REFUSED_OTHER && bus_refusal_name(answer.refusal));
+	FUZZ_CHECK(memchr(answer.detail, '\0', sizeof(answer.detail)) != NULL);
+	for (const char *c = answer.detail; *c; c++)
+		FUZZ_CHECK((unsigned char)*c >= ' ' && *c != 127);
+	written = bus_answer_encode(&answer, bytes);
+	FUZZ_CHECK(written <= sizeof(bytes));
+	FUZZ_CHECK(bus_answer_decode(&again, bytes, written) == 0);
+	FUZZ_CHECK(again.refusal == answer.refusal && strcmp(again.detail, answer.detail) == 0);
+	FUZZ_CHECK(again.peer.id == answer.peer.id);
+}
+
+/* An input: which of the two, then its bytes. */
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+	if (size >= 1 && data[0] % 2)
+		check_open(data + 1, size - 1);
+	else if (size >= 1)
+		check_answer(data + 1, size - 1);
+	return 0;
+}
