@@ -68,7 +68,9 @@ struct bus_channel {
 	struct bus_channel **link; /* what points at this one */
 	struct state_machine machine;
 	bool is_opener;
-	bool is_busy; /* a handler of its events runs: freed when that returns */
+	bool is_stranger; /* accepted, and nothing authentic has come yet */
+	bool has_spoken;  /* but something has */
+	bool is_busy;     /* a handler of its events runs: freed when that returns */
 	bool was_above_low;
 	int connect_error; /* errno; told from the loop */
 	int fd;
@@ -139,6 +141,13 @@ const char *bus_close_text(const struct bus_close *close, char text[BUS_CLOSE_TE
 	return text;
 }
 
+static void set_stranger(struct bus_channel *channel, bool is_stranger)
+{
+	channel->shared->stranger_count += is_stranger;
+	channel->shared->stranger_count -= channel->is_stranger;
+	channel->is_stranger = is_stranger;
+}
+
 static void free_event(struct event *event)
 {
 	if (event)
@@ -151,6 +160,7 @@ static void destroy(struct bus_channel *channel)
 	if (channel->next)
 		channel->next->link = channel->link;
 	channel->shared->channel_count--;
+	set_stranger(channel, false);
 	free_event(channel->readable);
 	free_event(channel->writable);
 	free_event(channel->timeout);
@@ -170,11 +180,24 @@ static void end(struct bus_channel *channel)
 		destroy(channel);
 }
 
+/* A stranger's connection ended, or time was over, before it had said who it is. */
+static void note_stranger(struct bus_channel *channel)
+{
+	struct bus_channel_shared *shared = channel->shared;
+
+	if (channel->has_spoken)
+		shared->untrusted(shared->context, BUS_TRUNCATED, &channel->address);
+	else
+		shared->unheard(shared->context, &channel->address);
+}
+
 /* Called by handlers of its events alone: the channel is busy. */
 static void fail_with(struct bus_channel *channel, struct bus_close *close)
 {
 	bool is_told = is_in(channel, CHANNEL_FLUSHING) || is_in(channel, CHANNEL_DEAD);
 
+	if (!is_told && channel->is_stranger)
+		note_stranger(channel);
 	end(channel);
 	if (is_told || !channel->handlers.closed)
 		return;
@@ -370,6 +393,7 @@ static void take_open(struct bus_channel *channel, const uint8_t *bytes, size_t 
 	enum bus_refusal refusal;
 	struct bus_open open;
 
+	set_stranger(channel, false);
 	if (bus_open_decode(&open, bytes, size) != 0) {
 		refuse(channel, BUS_REFUSED_OTHER, "the request to open makes no sense");
 		return;
@@ -520,6 +544,7 @@ static void read_input(struct bus_channel *channel)
 		fail(channel, BUS_CLOSE_BY_PEER, got < 0 ? errno : 0);
 		return;
 	}
+	channel->has_spoken = true;
 	channel->shared->counters.bytes_in += (uint64_t)got;
 	byte_queue_added(&channel->input, (size_t)got);
 	while (take_input(channel))
@@ -703,9 +728,21 @@ void bus_channel_accept(struct bus_channel_shared *shared, int fd, const struct 
 
 	if (!channel)
 		return;
+	set_stranger(channel, true);
 	event_add(channel->readable, NULL);
 	if (send_hello(channel) != 0)
 		destroy(channel);
+}
+
+/* New ones are put in front. */
+void bus_channel_drop_stranger(struct bus_channel_shared *shared)
+{
+	struct bus_channel *oldest = NULL;
+
+	for (struct bus_channel *channel = shared->channels; channel; channel = channel->next)
+		oldest = channel->is_stranger ? channel : oldest;
+	assert(oldest && !oldest->is_busy);
+	destroy(oldest);
 }
 
 void bus_channel_destroy_all(struct bus_channel_shared *shared)

@@ -127,8 +127,11 @@ struct bus_channel_shared {
 				  const struct bus_open *open, char *detail);
 	/* A message was refused; 'from' is where it came from. */
 	void (*untrusted)(void *context, enum bus_result result, const struct node_address *from);
+	/* Somebody connected and said nothing at all. */
+	void (*unheard)(void *context, const struct node_address *from);
 	struct bus_channel *channels; /* all, those being closed included */
 	uint32_t channel_count;
+	uint32_t stranger_count; /* of them, accepted ones without an authentic message yet */
 };
 
 /* Connects to 'to' from the local address 'from_ipv4' (host byte order; 0 = any). NULL without
@@ -140,6 +143,9 @@ struct bus_channel *bus_channel_connect(struct bus_channel_shared *shared, uint3
 
 /* Takes over a connection that 'from' made; closes 'fd' when it cannot. */
 void bus_channel_accept(struct bus_channel_shared *shared, int fd, const struct node_address *from);
+
+/* Closes the connection that has been a stranger's for longest; there is one. Not to be called by handlers. */
+void bus_channel_drop_stranger(struct bus_channel_shared *shared);
 
 /* Destroys all channels without a call to anyone. */
 void bus_channel_destroy_all(struct bus_channel_shared *shared);

@@ -29,6 +29,7 @@ struct bus_transport {
 	struct bus_channel_shared shared;
 	struct bus_counters counters;
 	struct log_limit limits[BUS_RESULT_COUNT];
+	struct log_limit connection_limit;
 	uint16_t port;
 	int udp;
 	struct event *udp_readable;
@@ -66,6 +67,19 @@ static void refused(struct bus_transport *transport, enum bus_result result,
 	if (suppressed)
 		log_warning(transport->options.log, "bus", "refused more, not logged",
 			    "reason=%s count=%u", bus_result_name(result), suppressed);
+}
+
+static void refused_connection(struct bus_transport *transport, const struct node_address *from,
+			       const char *why)
+{
+	char text[NODE_ADDRESS_TEXT_SIZE];
+	uint32_t suppressed;
+
+	transport->counters.connections_refused++;
+	if (!log_limit_pass(&transport->connection_limit, transport->options.log, &suppressed))
+		return;
+	log_warning(transport->options.log, "bus", why, "from=%s not_logged=%u",
+		    node_address_format(from, text), suppressed);
 }
 
 /* ---- datagrams ---- */
@@ -135,6 +149,11 @@ static void untrusted(void *context, enum bus_result result, const struct node_a
 	refused(context, result, from);
 }
 
+static void unheard(void *context, const struct node_address *from)
+{
+	refused_connection(context, from, "a connection that said nothing was closed");
+}
+
 static enum bus_refusal admit(void *context, struct bus_channel *channel,
 			      const struct bus_open *open, char *detail)
 {
@@ -178,16 +197,20 @@ static void on_connection(struct evconnlistener *listener, evutil_socket_t fd,
 			  struct sockaddr *from, int size, void *context)
 {
 	struct bus_transport *transport = context;
-	struct node_address address;
+	struct node_address address = address_of((const struct sockaddr_in *)(const void *)from);
 
 	(void)listener;
 	(void)size;
 	if (transport->shared.channel_count >= BUS_CHANNEL_COUNT_MAX) {
-		transport->counters.connections_refused++;
+		refused_connection(transport, &address, "too many channels: refused one more");
 		close(fd);
 		return;
 	}
-	address = address_of((const struct sockaddr_in *)(const void *)from);
+	if (transport->shared.stranger_count == BUS_STRANGER_COUNT_MAX) {
+		refused_connection(transport, &address,
+				   "too many connections of strangers: closed the oldest");
+		bus_channel_drop_stranger(&transport->shared);
+	}
 	bus_channel_accept(&transport->shared, fd, &address);
 }
 
@@ -284,7 +307,8 @@ int bus_transport_create(struct bus_transport **transport,
 						   .context = new,
 						   .introduce = introduce,
 						   .admit = admit,
-						   .untrusted = untrusted };
+						   .untrusted = untrusted,
+						   .unheard = unheard };
 	result = create_parts(new, error, error_size);
 	if (result != 0) {
 		bus_transport_destroy(new);

@@ -13,6 +13,10 @@
 
 /* Channels at once, both directions; more are refused by closing the connection. */
 #define BUS_CHANNEL_COUNT_MAX 512u
+/* Of them, those of strangers, who have not shown the key. One more takes the place of the one that has been silent for longest, so
+ * that nobody without the key keeps members out.
+ */
+#define BUS_STRANGER_COUNT_MAX 64u
 #define BUS_SERVICE_COUNT_MAX 4u
 
 struct bus_counters {
@@ -22,7 +26,7 @@ struct bus_counters {
 	uint64_t datagram_bytes_out;
 	uint64_t send_failures;
 	uint64_t refused[BUS_RESULT_COUNT]; /* datagrams and first messages, by reason */
-	uint64_t connections_refused;       /* BUS_CHANNEL_COUNT_MAX */
+	uint64_t connections_refused;       /* too many, or nothing was said */
 	struct bus_channel_counters channels;
 };
 

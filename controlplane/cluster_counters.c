@@ -42,7 +42,7 @@ static const struct {
 	{ "bus_refused_replayed", offsetof(struct cluster_counts, bus.refused[BUS_REPLAYED]),
 	  "Bus messages refused: seen before, or too late." },
 	{ "bus_connections_refused", offsetof(struct cluster_counts, bus.connections_refused),
-	  "Connections closed at once: too many." },
+	  "Connections closed: too many, or nothing was said." },
 	{ "bus_channels_opened", offsetof(struct cluster_counts, bus.channels.opened),
 	  "Channels this node opened to others." },
 	{ "bus_channels_accepted", offsetof(struct cluster_counts, bus.channels.accepted),

@@ -146,6 +146,38 @@ test_forged_replayed_and_cut_packets_are_counted_and_change_nothing() {
 	expect_equal "cluster check" "$(ctl a cluster check)" "all is well"
 }
 
+test_forged_replayed_and_cut_channels_are_counted_and_change_nothing() {
+	local expected one recorder
+	cluster_net_create a b
+	cluster_start a --set cluster.bootstrap=on --set cluster.join=none
+	wait_until 10 logged a 'cluster: member '
+	in_net hub python3 "$TOP/tests/integration/bus_intrude.py" record control-a 10.88.0.1 7800 "$WORK/greeting" \
+		>"$WORK/recording" &
+	recorder=$!
+	echo $recorder >>"$WORK/pids"
+	wait_until 10 grep -q recording "$WORK/recording"
+	cluster_start b
+	wait $recorder || fail "no channel was recorded"
+	sed -i "/^$recorder\$/d" "$WORK/pids"
+	wait_until 30 sees_states a "a=alive b=alive "
+	expected=$(in_net hub python3 "$TOP/tests/integration/bus_intrude.py" send 10.88.0.1 7800 "$WORK/greeting") ||
+		fail "cannot intrude: $expected"
+	for one in $expected; do
+		wait_until 10 counted a "bus_${one%=*}" "${one#*=}"
+	done
+	for one in forged wrong_version wrong_cluster wrong_key truncated; do
+		expect_match "log" "$(cat "$(node_log a)")" "warning bus: refused a message reason=$one"
+	done
+	expect_at_most "log lines" "$(grep -c 'refused a message reason=truncated' "$(node_log a)")" 10
+	expect_equal "states at a" "$(states_at a)" "a=alive b=alive "
+	expect_equal "cluster check" "$(ctl a cluster check)" "all is well"
+}
+
+# counted NODE COUNTER MIN
+counted() {
+	[ "$(counter "$1" "$2")" -ge "$3" ]
+}
+
 test_two_that_may_found_agree_on_one_cluster() {
 	cluster_net_create a b c
 	cluster_launch a --set cluster.bootstrap=on

@@ -279,6 +279,11 @@ static uint32_t lines_with(const struct end *end, const char *text)
 	return count;
 }
 
+static bool has_refused_101(const struct end *end)
+{
+	return counters_of(end).refused[BUS_TRUNCATED] >= 101;
+}
+
 static void test_refused_datagrams_are_counted_by_reason_and_logged_at_a_bounded_rate(void)
 {
 	struct bus_keys keys = { .count = 1 }, wrong = { .count = 1 };
@@ -309,7 +314,7 @@ static void test_refused_datagrams_are_counted_by_reason_and_logged_at_a_bounded
 	send_raw(&end.address, sealed, size);
 	for (int i = 0; i < 100; i++)
 		send_raw(&end.address, "garbage", 7);
-	run_for_ms(200);
+	CU_ASSERT_TRUE(run_until(has_refused_101, &end));
 
 	counters = counters_of(&end);
 	CU_ASSERT_EQUAL(counters.datagrams_in, 1);
@@ -518,9 +523,80 @@ static void test_garbage_on_a_connection_is_refused(void)
 	bytes[BUS_STREAM_HELLO_SIZE + 3] = BUS_OVERHEAD + 1; /* a whole message, of nothing */
 	intrude(&end, bytes, BUS_STREAM_HELLO_SIZE + 4 + BUS_OVERHEAD + 1);
 	CU_ASSERT_EQUAL(counters_of(&end).refused[BUS_TRUNCATED], 3);
-	intrude(&end, bytes, 1); /* and one that says nearly nothing */
 	CU_ASSERT_PTR_NULL(end.accepted);
 	end_fini(&end);
+}
+
+static int connect_to(const struct end *end)
+{
+	struct sockaddr_in to = { .sin_family = AF_INET,
+				  .sin_port = htons(end->address.port),
+				  .sin_addr.s_addr = htonl(LOOPBACK) };
+	int fd = socket(AF_INET, SOCK_STREAM, 0);
+
+	CU_ASSERT_EQUAL(connect(fd, (const struct sockaddr *)&to, sizeof(to)), 0);
+	run_for_ms(1);
+	return fd;
+}
+
+static bool has_refused_2(const struct end *end)
+{
+	return counters_of(end).refused[BUS_TRUNCATED] == 2;
+}
+
+static bool has_refused_connection(const struct end *end)
+{
+	return counters_of(end).connections_refused == 1;
+}
+
+static void test_a_stranger_that_breaks_off_is_counted(void)
+{
+	uint8_t bytes[BUS_STREAM_HELLO_SIZE + 4 + BUS_OVERHEAD] = { 0 };
+	struct end end;
+	int fd;
+
+	end_init(&end, 1, "c", 5);
+	bytes[BUS_STREAM_HELLO_SIZE + 3] = BUS_OVERHEAD + 1;
+	fd = connect_to(&end);
+	CU_ASSERT_EQUAL(send(fd, bytes, 1, 0), 1); /* not even a hello */
+	close(fd);
+	fd = connect_to(&end);
+	CU_ASSERT_EQUAL(send(fd, bytes, sizeof(bytes), 0), (ssize_t)sizeof(bytes));
+	close(fd); /* in the middle of a message */
+	CU_ASSERT_TRUE(run_until(has_refused_2, &end));
+	CU_ASSERT_EQUAL(counters_of(&end).connections_refused, 0);
+	close(connect_to(&end)); /* and without a word */
+	CU_ASSERT_TRUE(run_until(has_refused_connection, &end));
+	CU_ASSERT_EQUAL(lines_with(&end, "a connection that said nothing was closed"), 1);
+	end_fini(&end);
+}
+
+/* Without the key nobody can take the places of those who have it. */
+static void test_strangers_do_not_keep_members_out(void)
+{
+	int strangers[BUS_STRANGER_COUNT_MAX + 36];
+	struct end a, b;
+
+	end_init(&a, 1, "c", 5);
+	end_init(&b, 2, "c", 5);
+	for (uint32_t i = 0; i < sizeof(strangers) / sizeof(strangers[0]); i++)
+		strangers[i] = connect_to(&b);
+	open_to(&a, &b.address, "echo");
+	CU_ASSERT_TRUE(run_until(is_opened, &a));
+	CU_ASSERT_EQUAL(counters_of(&b).channels.accepted, 1);
+	CU_ASSERT(counters_of(&b).connections_refused >= 36);
+	CU_ASSERT_EQUAL(lines_with(&b, "too many connections of strangers"), LOG_LIMIT_LINES);
+	/* a member's channel is no stranger's, however many come now */
+	for (uint32_t i = 0; i < sizeof(strangers) / sizeof(strangers[0]); i++) {
+		close(strangers[i]);
+		strangers[i] = connect_to(&b);
+	}
+	CU_ASSERT_EQUAL(a.closed + b.accepted_closed, 0);
+	CU_ASSERT_PTR_NOT_NULL(b.accepted);
+	for (uint32_t i = 0; i < sizeof(strangers) / sizeof(strangers[0]); i++)
+		close(strangers[i]);
+	end_fini(&a);
+	end_fini(&b);
 }
 
 static void test_a_peer_that_goes_away_is_told_to_both_owners(void)
@@ -583,6 +659,8 @@ int main(void)
 		UNIT_TEST(test_an_insecure_bus_works_without_keys),
 		UNIT_TEST(test_nobody_there_is_told),
 		UNIT_TEST(test_garbage_on_a_connection_is_refused),
+		UNIT_TEST(test_a_stranger_that_breaks_off_is_counted),
+		UNIT_TEST(test_strangers_do_not_keep_members_out),
 		UNIT_TEST(test_a_peer_that_goes_away_is_told_to_both_owners),
 		UNIT_TEST(test_a_taken_port_says_what_to_do),
 		{ NULL, NULL },
