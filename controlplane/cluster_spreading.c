@@ -42,7 +42,8 @@ void cluster_spread_answered(struct cluster *cluster, uint32_t round, bool is_ok
 		finish(cluster);
 }
 
-int cluster_spread(struct cluster *cluster, void (*done)(void *context, bool is_known), void *context)
+int cluster_spread(struct cluster *cluster, void (*done)(void *context, bool is_known),
+		   void *context)
 {
 	struct cluster_spread *spread = &cluster->spread;
 	struct cluster_exchange_purpose purpose = { CLUSTER_PURPOSE_SPREAD, spread->round + 1 };

@@ -220,9 +220,8 @@ struct migrator_task *migrator_add_task(struct migrator *migrator, enum migrator
 static void retry_access(struct migrator_task *task)
 {
 	if (task->is_access_old)
-		task->is_access_old =
-			dataplane_set_access(task->migrator->options.dataplane, task->partition,
-					     task->access) != 0;
+		task->is_access_old = dataplane_set_access(task->migrator->options.dataplane,
+							   task->partition, task->access) != 0;
 }
 
 void migrator_set_access(struct migrator_task *task, enum partition_access access)
@@ -246,7 +245,7 @@ static void destroy_task(struct migrator_task *task)
 	free(task);
 }
 
-static void destroy_ended(struct migrator *migrator)
+void migrator_reap(struct migrator *migrator)
 {
 	struct migrator_task **link = &migrator->tasks;
 
@@ -285,9 +284,9 @@ static void on_forgotten(struct migrator_task *task, const struct migration_targ
 static void answer_import(void *context, const struct migration_target_event *answer)
 {
 	struct migrator_task *task = context;
-	const struct migrator_event event = { .event = { .kind = JOBS_ON_TARGET,
-							 .partition = task->partition },
-					      .target = *answer };
+	const struct migrator_event event = {
+		.event = { .kind = JOBS_ON_TARGET, .partition = task->partition }, .target = *answer
+	};
 
 	if (task->kind == TASK_FORGET)
 		on_forgotten(task, answer);
@@ -489,10 +488,9 @@ static void measure(struct migrator_task *task)
 	if (now_ms - task->sampled_ms < RATE_MS)
 		return;
 	/* A new attempt counts from 0. */
-	task->bytes_per_s = bytes < task->sampled_bytes
-				    ? 0
-				    : (bytes - task->sampled_bytes) * 1000 /
-					      (now_ms - task->sampled_ms);
+	task->bytes_per_s = bytes < task->sampled_bytes ? 0
+							: (bytes - task->sampled_bytes) * 1000 /
+								  (now_ms - task->sampled_ms);
 	task->sampled_ms = now_ms;
 	task->sampled_bytes = bytes;
 }
@@ -519,7 +517,7 @@ void migrator_run(struct migrator *migrator)
 		migrator_take_turn(migrator, NULL);
 	}
 	run_timers(migrator);
-	destroy_ended(migrator);
+	migrator_reap(migrator);
 	sweep(migrator);
 }
 
@@ -597,8 +595,8 @@ int migrator_create(struct migrator **migrator, const struct migrator_options *o
 	if (!new)
 		return -ENOMEM;
 	new->options = *options;
-	new->event_max = options->source_max * EVENTS_PER_SOURCE +
-			 options->target_max * EVENTS_PER_TARGET + EVENTS_OF_NEWS;
+	new->event_max = options->source_max *EVENTS_PER_SOURCE +
+			 options->target_max *EVENTS_PER_TARGET + EVENTS_OF_NEWS;
 	new->events = calloc(new->event_max, sizeof(*new->events));
 	result = new->events ? create_jobs(new, options->host.generation(options->host.context))
 			     : -ENOMEM;
@@ -631,9 +629,8 @@ void migrator_stop(struct migrator *migrator)
 {
 	migrator->is_stopping = true;
 	for (const struct migrator_task *task = migrator->tasks; task; task = task->next)
-		push_news(migrator,
-			  &(struct migration_jobs_event){ .kind = JOBS_ON_CANCEL,
-							  .partition = task->partition });
+		push_news(migrator, &(struct migration_jobs_event){ .kind = JOBS_ON_CANCEL,
+								    .partition = task->partition });
 	migrator_take_turn(migrator, NULL);
 }
 

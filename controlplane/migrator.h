@@ -50,7 +50,7 @@ struct migration_view {
 	uint32_t attempt;
 	uint64_t peer; /* node id of the other end */
 	const char *state;
-	bool is_in_doubt; /* decided, and the other end does not answer */
+	bool is_in_doubt;             /* decided, and the other end does not answer */
 	enum migration_reason reason; /* why it waits or failed; MIGRATION_NO_REASON = it goes on */
 	uint64_t items_expected;
 	uint64_t bytes_expected;
@@ -62,7 +62,8 @@ struct migration_view {
 };
 
 /* Fills up to 'view_max' views, ascending by partition; returns how many. */
-uint32_t migrator_list(const struct migrator *migrator, struct migration_view *views, uint32_t view_max);
+uint32_t migrator_list(const struct migrator *migrator, struct migration_view *views,
+		       uint32_t view_max);
 
 /* Jobs that ended, the latest first. */
 struct migration_past {
@@ -78,7 +79,8 @@ struct migration_past {
 	uint64_t ended_ms; /* ago */
 };
 #define MIGRATOR_PAST_MAX 64u
-uint32_t migrator_past(const struct migrator *migrator, struct migration_past *past, uint32_t past_max);
+uint32_t migrator_past(const struct migrator *migrator, struct migration_past *past,
+		       uint32_t past_max);
 
 /* Jobs at work, those that only wait for a confirmation of the other end included. */
 uint32_t migrator_count(const struct migrator *migrator);

@@ -106,14 +106,17 @@ static int begin_import(struct migrator *migrator, uint32_t partition, uint64_t 
 int migrator_import(struct migrator *migrator, uint32_t partition, uint64_t resize, char *error)
 {
 	struct migrator_peer peer;
-	int result = need_owner(migrator, partition, error);
+	int result;
 
+	/* What waits has its turn first, and what was done before is not in the way. */
+	migrator_take_turn(migrator, NULL);
+	if (!migrator->is_in_turn)
+		migrator_reap(migrator);
+	result = need_owner(migrator, partition, error);
 	if (result == 0)
 		result = need_living(migrator, partition, &peer, error);
 	if (result == 0)
 		result = need_room(migrator, partition, error);
-	/* Before the import, so that nothing that waits comes between it and its actions. */
-	migrator_take_turn(migrator, NULL);
 	return result == 0 ? begin_import(migrator, partition, peer.generation, resize, error)
 			   : result;
 }

@@ -8,7 +8,8 @@
 
 /* ---- answers ---- */
 
-static void push_source(const struct migrator_task *task, const struct migration_source_event *answer)
+static void push_source(const struct migrator_task *task,
+			const struct migration_source_event *answer)
 {
 	const struct migrator_event event = {
 		.event = { .kind = JOBS_ON_SOURCE, .partition = task->partition },
@@ -199,7 +200,8 @@ static void publish(const struct migrator *migrator)
 	host->publish(host->context);
 }
 
-static void do_in_dataplane(struct migrator_task *task, const struct migration_source_action *action)
+static void do_in_dataplane(struct migrator_task *task,
+			    const struct migration_source_action *action)
 {
 	migration_export_do(task->export, action);
 	task->pace = MIGRATION_HURRIES;

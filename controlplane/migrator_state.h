@@ -21,7 +21,7 @@ struct migrator_task {
 	enum migrator_task_kind kind;
 	uint32_t partition;
 	uint64_t job;
-	uint32_t attempt;		  /* of a source */
+	uint32_t attempt;                /* of a source */
 	struct migration_export *export; /* of a source */
 	struct migration_import *import; /* of the others */
 	enum migration_pace pace;
@@ -118,6 +118,8 @@ struct migrator_task *migrator_add_task(struct migrator *migrator, enum migrator
 void migrator_set_access(struct migrator_task *task, enum partition_access access);
 /* Nobody asks anything of it any more. */
 void migrator_end_task(struct migrator_task *task);
+/* Destroys what has ended and rests; outside of turns. */
+void migrator_reap(struct migrator *migrator);
 
 /* The partition is not served here any more, if it was. */
 void migrator_let_go(struct migrator *migrator, uint32_t partition);

@@ -37,13 +37,16 @@ static void log_failed(const struct migrator *migrator, const struct migration_t
 {
 	char name[NODE_NAME_SIZE];
 
-	log_warning(migrator->options.log, "migration", "a partition could not be taken over",
-		    "partition=%u from=%s job=%016" PRIx64 " attempts=%u ms=%" PRIu64
-		    " reason=\"%s\"",
-		    target->job.partition, migrator_name(migrator, target->job.source, name),
-		    target->job.job, target->job.attempt,
-		    migrator_now(migrator) - target->progress.started_at_ms,
-		    migration_reason_text(target->reason));
+	/* What the operator wanted is no reason to look. */
+	log_write(migrator->options.log,
+		  target->reason == MIGRATION_CANCELLED ? LOG_LEVEL_INFO : LOG_LEVEL_WARNING,
+		  "migration", "a partition could not be taken over",
+		  " partition=%u from=%s job=%016" PRIx64 " attempts=%u ms=%" PRIu64
+		  " reason=\"%s\"",
+		  target->job.partition, migrator_name(migrator, target->job.source, name),
+		  target->job.job, target->job.attempt,
+		  migrator_now(migrator) - target->progress.started_at_ms,
+		  migration_reason_text(target->reason));
 }
 
 /* An attempt is over, and another one will follow. */

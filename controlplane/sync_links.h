@@ -28,7 +28,7 @@ struct sync_links_host {
 struct sync_links_counters {
 	uint64_t opened; /* by this node */
 	uint64_t broken; /* ended by the other side or by the network */
-	uint64_t lost;	 /* frames that no channel took */
+	uint64_t lost;   /* frames that no channel took */
 };
 
 /* Each node sends over a channel that it opened, or over one that the other opened and has sent over: normally there
