@@ -152,6 +152,19 @@ static const char *error_message(const struct exchange *exchange)
 	return message ? message : "no reason given";
 }
 
+static enum ctl_exit code_of_status(int status)
+{
+	switch (status) {
+	case 404:
+	case 409:
+		return CTL_NO;
+	case 504:
+		return CTL_UNKNOWN;
+	default:
+		return CTL_ERROR;
+	}
+}
+
 /* What a finished exchange means for the caller. */
 static enum ctl_exit judge(struct ctl *ctl, struct exchange *exchange, json_t **reply)
 {
@@ -164,9 +177,7 @@ static enum ctl_exit judge(struct ctl *ctl, struct exchange *exchange, json_t **
 		return command_fail(ctl, CTL_UNKNOWN, "%s did not answer within %u ms", ctl->admin,
 				    ctl->timeout_ms);
 	if (exchange->status >= 400) {
-		bool is_no = exchange->status == 404 || exchange->status == 409;
-
-		return command_fail(ctl, is_no ? CTL_NO : CTL_ERROR, "%s answered %d: %s",
+		return command_fail(ctl, code_of_status(exchange->status), "%s answered %d: %s",
 				    ctl->admin, exchange->status, error_message(exchange));
 	}
 	if (!exchange->body)
@@ -201,4 +212,9 @@ enum ctl_exit admin_get(struct ctl *ctl, const char *path, json_t **reply)
 enum ctl_exit admin_post(struct ctl *ctl, const char *path, const json_t *json, json_t **reply)
 {
 	return request(ctl, EVHTTP_REQ_POST, path, json, reply);
+}
+
+enum ctl_exit admin_delete(struct ctl *ctl, const char *path, json_t **reply)
+{
+	return request(ctl, EVHTTP_REQ_DELETE, path, NULL, reply);
 }

@@ -14,9 +14,13 @@
 enum ctl_exit admin_get(struct ctl *ctl, const char *path, json_t **reply);
 
 /* POST 'request' (borrowed; NULL = no body) to 'path'. Like admin_get, but CTL_UNKNOWN when the
- * connection was made and then no answer came: the node may have done it.
+ * connection was made and then no answer came, or the node got none from another one (504): it may have been
+ * done.
  */
 enum ctl_exit admin_post(struct ctl *ctl, const char *path, const json_t *request, json_t **reply);
+
+/* DELETE 'path'. Like admin_post. */
+enum ctl_exit admin_delete(struct ctl *ctl, const char *path, json_t **reply);
 
 /* Splits "HOST:PORT", "HOST" or "[IPV6]:PORT" into 'host' (NUL-terminated, 'host_size' bytes of
  * room) and '*port', which keeps its value when none is given. 0, or -EINVAL.

@@ -4,6 +4,7 @@
 #define CONTROLPLANE_CTL_COMMAND_H
 
 #include <jansson.h>
+#include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
 
@@ -53,6 +54,7 @@ struct command {
 extern const struct command commands_items[];
 extern const struct command commands_node[];
 extern const struct command commands_cluster[];
+extern const struct command commands_migrations[];
 
 /* All tables, terminated by NULL. */
 extern const struct command *const command_tables[];
@@ -73,6 +75,12 @@ void command_print(FILE *out, const struct command *command);
  */
 enum ctl_exit command_usage(struct ctl *ctl, const char *name, const char *format, ...)
 	__attribute__((format(printf, 3, 4)));
+
+/* Takes 'word' out of argv[1..], which becomes shorter; whether it was there. */
+bool command_take_word(int *argc, char **argv, const char *word);
+
+/* Sleeps. */
+void command_pause_ms(long ms);
 
 /* Prints 'json' to ctl->out. CTL_OK, or CTL_ERROR after a line to ctl->err. */
 enum ctl_exit command_print_json(struct ctl *ctl, const json_t *json);

@@ -5,12 +5,10 @@
 #include <stdarg.h>
 #include <stdbool.h>
 #include <string.h>
+#include <time.h>
 
 const struct command *const command_tables[] = {
-	commands_items,
-	commands_node,
-	commands_cluster,
-	NULL,
+	commands_items, commands_node, commands_cluster, commands_migrations, NULL,
 };
 
 /* How many leading words of argv spell 'name', 0 when they do not. */
@@ -110,6 +108,25 @@ enum ctl_exit command_fail(struct ctl *ctl, enum ctl_exit code, const char *form
 	print_line(ctl, format, arguments);
 	va_end(arguments);
 	return code;
+}
+
+bool command_take_word(int *argc, char **argv, const char *word)
+{
+	for (int i = 1; i < *argc; i++) {
+		if (strcmp(argv[i], word) != 0)
+			continue;
+		memmove(argv + i, argv + i + 1, (size_t)(*argc - i) * sizeof(*argv));
+		--*argc;
+		return true;
+	}
+	return false;
+}
+
+void command_pause_ms(long ms)
+{
+	const struct timespec time = { ms / 1000, ms % 1000 * 1000000 };
+
+	nanosleep(&time, NULL);
 }
 
 enum ctl_exit command_print_json(struct ctl *ctl, const json_t *json)

@@ -4,7 +4,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/random.h>
-#include <time.h>
 
 #include "controlplane/ctl/admin_client.h"
 #include "controlplane/ctl/cluster_view.h"
@@ -14,13 +13,6 @@
 #define POLL_MS 200
 #define JOIN_MS_MAX 30000
 #define KEY_SIZE 32
-
-static void pause_ms(long ms)
-{
-	const struct timespec time = { ms / 1000, ms % 1000 * 1000000 };
-
-	nanosleep(&time, NULL);
-}
 
 static enum ctl_exit no_arguments(struct ctl *ctl, const char *name, int argc, char **argv)
 {
@@ -173,7 +165,7 @@ static enum ctl_exit wait_for_join(struct ctl *ctl)
 
 		if (code != CTL_UNKNOWN)
 			return code;
-		pause_ms(POLL_MS);
+		command_pause_ms(POLL_MS);
 	}
 	return command_fail(
 		ctl, CTL_UNKNOWN,
@@ -232,7 +224,7 @@ static enum ctl_exit wait_for_leave(struct ctl *ctl)
 
 		if (code != CTL_UNKNOWN)
 			return code;
-		pause_ms(POLL_MS);
+		command_pause_ms(POLL_MS);
 	}
 }
 
@@ -285,23 +277,11 @@ static json_t *claim_request(int argc, char **argv)
 	return json_pack("{sI sb}", "partition", (json_int_t)number, "accept_data_loss", true);
 }
 
-/* Takes 'word' out of argv[1..]; whether it was there. */
-static bool take_word(int *argc, char **argv, const char *word)
-{
-	for (int i = 1; i < *argc; i++) {
-		if (strcmp(argv[i], word) != 0)
-			continue;
-		memmove(argv + i, argv + i + 1, (size_t)(*argc - i) * sizeof(*argv));
-		--*argc;
-		return true;
-	}
-	return false;
-}
-
 static enum ctl_exit run_claim(struct ctl *ctl, int argc, char **argv)
 {
-	bool is_accepted = take_word(&argc, argv, "--accept-data-loss");
+	bool is_accepted = command_take_word(&argc, argv, "--accept-data-loss");
 	json_t *request = claim_request(argc - 1, argv + 1);
+	json_t *reply = NULL;
 	enum ctl_exit code;
 
 	if (!request)
@@ -313,10 +293,13 @@ static enum ctl_exit run_claim(struct ctl *ctl, int argc, char **argv)
 				     "what the dead owner had is lost by this: say "
 				     "--accept-data-loss if that is wanted");
 	}
-	code = post(ctl, "/v1/partitions/claim", request);
-	if (code == CTL_OK)
-		fputs("claimed: this node serves it, empty\n", ctl->out);
-	return code;
+	code = admin_post(ctl, "/v1/partitions/claim", request, &reply);
+	json_decref(request);
+	if (code != CTL_OK)
+		return code;
+	fprintf(ctl->out, "claimed: %u\n", (unsigned)json_integer_at(reply, "claimed"));
+	json_decref(reply);
+	return CTL_OK;
 }
 
 const struct command commands_cluster[] = {
@@ -351,10 +334,11 @@ const struct command commands_cluster[] = {
 	  "that was asked,\ndoes not serve it at present. lost: its owner is dead.\n",
 	  run_partitions },
 	{ "partition claim", "PARTITION | --of NODE --accept-data-loss",
-	  "take partitions of a dead node, empty",
+	  "take partitions of a dead node, and give up their data",
 	  "For partitions whose owner is dead and will not come back. This node takes them; what "
 	  "was "
-	  "in them is lost.\n",
+	  "in them is lost.\nOne whose migration from the dead owner was not finished goes to the "
+	  "node that imported it, with the data\nthat is there.\n",
 	  run_claim },
 	{ NULL, NULL, NULL, NULL, NULL },
 };

@@ -51,4 +51,63 @@ test_a_node_that_joins_takes_its_share() {
 	expect_equal "cluster check" "$(ctl b cluster check)" "all is well"
 }
 
+test_a_node_that_leaves_is_emptied_and_loses_nothing() {
+	cluster_net_create a b c
+	cluster_form a b c
+	fill a 40
+	expect_match "leave" "$(ctl a --timeout 5s cluster leave)" 'left: the node has given everything away'
+	node_end a
+	expect_equal "exit code" "$NODE_CODE" 0
+	wait_until 10 sees_states b "a=left b=alive c=alive "
+	wait_until 10 owns b b 32
+	wait_until 10 owns c c 32
+	check_items b 40
+	check_items c 40
+	expect_equal "cluster check" "$(ctl b cluster check)" "all is well"
+}
+
+test_a_move_by_hand_is_waited_for_and_stays() {
+	cluster_net_create a b c
+	cluster_form a b c
+	fill a 30
+	expect_match "migrate at a third node" "$(ctl c migrate 7 b)" \
+		'^partition 7 has moved from a to b: [0-9.]+ items, [0-9.]+ [KM]?i?B, in [0-9]+'
+	expect_equal "exit code at the target" "$(code_of ctl b migrate 8 b)" 0
+	expect_equal "exit code at the source" "$(code_of ctl a migrate 9 c)" 0
+	wait_until 10 sees_partitions c "$(printf '61 a 1 owned\n2 b 2 owned\n1 c 2 owned')"
+	expect_match "migrations" "$(ctl c migrations)" '7 +a +b +moved'
+	expect_equal "ended jobs" "$(ctl b -o json migrations |
+		python3 -c 'import json, sys; print(sum(p["ok"] for p in json.load(sys.stdin)["past"]))')" 3
+	expect_match "without waiting" "$(ctl a migrate 10 b --no-wait)" '^begun: partition 10 from a to b'
+	wait_until 10 owns c b 3
+	expect_match "as JSON" "$(ctl a -o json migrate 11 b)" '"ok": true'
+	check_items c 30
+}
+
+test_orders_that_make_no_sense_are_refused_and_change_nothing() {
+	local node
+	cluster_net_create a b c
+	cluster_form a b c
+	expect_equal "exit code of no such partition" "$(code_of ctl a migrate 64 b)" 1
+	expect_match "message" "$(cat "$WORK/output")" '404: there are partitions 0 to 63'
+	expect_equal "exit code of no such node" "$(code_of ctl a migrate 7 x)" 1
+	expect_match "message" "$(cat "$WORK/output")" '404: no member is named x; godwitctl nodes'
+	expect_equal "exit code of the owner itself" "$(code_of ctl b migrate 7 a)" 1
+	expect_match "message" "$(cat "$WORK/output")" "409: partition 7 is a's already"
+	expect_equal "exit code of nothing to cancel" "$(code_of ctl b cancel 7)" 1
+	expect_match "message" "$(cat "$WORK/output")" '404: no migration of partition 7'
+	expect_equal "exit code of a bad number" "$(code_of ctl b migrate seven b)" 2
+	expect_equal "exit code of a bad claim" "$(code_of ctl b partition claim 64 --accept-data-loss)" 1
+	expect_match "bad JSON" "$(api a POST /v1/migrations '{"partition": "7"}')" '400$'
+	expect_match "a negative one" "$(api a POST /v1/migrations '{"partition": -1, "node": "b"}')" '400$'
+	expect_match "a path that is no number" "$(api a DELETE /v1/migrations/seven)" '400$'
+	node_kill c
+	wait_until 30 sees_states a "a=alive b=alive c=dead "
+	expect_equal "exit code of a dead node" "$(code_of ctl a migrate 7 c)" 5
+	expect_match "message" "$(cat "$WORK/output")" '503: c is dead: start it again, or name another node'
+	for node in a b; do
+		expect_equal "partitions at $node" "$(partitions_at $node)" "64 a 1 owned"
+	done
+}
+
 run_tests
