@@ -376,11 +376,16 @@ static bool leaves_room(const struct index *index)
 	return !index->previous || taken(index) < index->current->table->entry_max / 8 * 7;
 }
 
-/* Adds to the current table, and starts to use a larger one when it is time or there is no room. */
-static bool add_to_current(struct index *index, uint64_t digest, struct item *item)
+void index_grow_when_due(struct index *index)
 {
 	if (taken(index) >= index->current->table->entry_max / 4 * 3)
 		start_growth(index);
+}
+
+/* Adds to the current table, and starts to use a larger one when it is time or there is no room. */
+static bool add_to_current(struct index *index, uint64_t digest, struct item *item)
+{
+	index_grow_when_due(index);
 	if (leaves_room(index) && index_table_add(index->current->table, digest, item))
 		return true;
 	return start_growth(index) && index_table_add(index->current->table, digest, item);
@@ -546,9 +551,12 @@ bool index_housekeeping(struct index *index)
 {
 	struct generation *unused = __atomic_exchange_n(&index->unused, NULL, __ATOMIC_ACQUIRE);
 	bool destroyed = unused != NULL;
+	bool prefaulted;
 
 	destroy_unused(unused);
-	return build_wanted(index) || destroyed;
+	/* No table that a view names is destroyed but here. */
+	prefaulted = index_table_prefault(rcu_dereference(index->view)->current);
+	return build_wanted(index) || destroyed || prefaulted;
 }
 
 void index_stats(const struct index *index, struct index_stats *stats)

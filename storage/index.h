@@ -85,6 +85,11 @@ void index_remove(struct index *index, struct key_digest digest, const struct it
 #define INDEX_ARGUMENT_MAX (UINT32_C(1) << 31)
 void index_reclaimed(struct index *index, void *object, uint32_t argument);
 
+/* Publishes the larger table when it is built and the current one three quarters full (owner). Inserts do it too; called
+ * now and then, growth does not wait for the next one.
+ */
+void index_grow_when_due(struct index *index);
+
 /* Whether entries wait to be moved (owner). */
 bool index_is_moving(const struct index *index);
 

@@ -89,6 +89,26 @@ void index_memory_open(struct index_memory *memory)
 	memory->socket_id = rte_malloc_heap_get_socket(memory->name);
 }
 
+uint8_t *index_memory_give_back(const struct index_memory *memory, uint8_t *start, size_t *size)
+{
+	uintptr_t first = round_up((uintptr_t)start, PAGE_SIZE_HUGE);
+	uintptr_t end = ((uintptr_t)start + *size) & ~(PAGE_SIZE_HUGE - 1);
+	uintptr_t address = (uintptr_t)memory->address;
+
+	*size = 0;
+	if (address == 0 || first < address || end > address + memory->size || first >= end)
+		return NULL;
+	if (madvise((void *)first, end - first, MADV_DONTNEED) == 0)
+		*size = end - first;
+	return (uint8_t *)first;
+}
+
+void index_memory_touch(uint8_t *start, size_t size)
+{
+	for (size_t i = 0; i < size; i += PAGE_SIZE_SMALL)
+		__atomic_fetch_or(&start[i], 0, __ATOMIC_RELAXED);
+}
+
 void index_memory_fini(struct index_memory *memory)
 {
 	int error;

@@ -5,6 +5,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 /* One DPDK heap over one mapping. rte_free() returns nothing to the system without huge pages, and
  * the EAL's own heap is small then; a heap per table has neither limit. All pages are resident when
@@ -34,6 +35,14 @@ bool index_memory_prefault(struct index_memory *memory, size_t size_max);
 
 /* Makes the memory allocatable from 'socket_id'. Never fails: falls back to the EAL's memory. */
 void index_memory_open(struct index_memory *memory);
+
+/* Gives the whole huge pages within 'size' bytes at 'start' back to the kernel, all zero by now: they read as zero, and are
+ * made again when written. Returns the first of these bytes, '*size' is how many; 0 when they are not of this memory.
+ */
+uint8_t *index_memory_give_back(const struct index_memory *memory, uint8_t *start, size_t *size);
+
+/* Makes 'size' bytes at 'start' resident without changing them: others may be writing there. */
+void index_memory_touch(uint8_t *start, size_t size);
 
 /* Returns the memory, open or not. Everything allocated from it must have been freed. */
 void index_memory_fini(struct index_memory *memory);

@@ -5,6 +5,7 @@
 #define STORAGE_INDEX_TABLE_H
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 #include "storage/index_memory.h"
@@ -22,7 +23,16 @@ struct index_table {
 	uint32_t entry_max;
 	uint32_t entry_count;   /* live entries (owner) */
 	uint32_t entry_retired; /* removed, their positions still waiting for readers (owner) */
+	uint32_t entry_added;   /* ever, up to entry_max (owner); naturally atomic */
 	struct index_memory memory;
+
+	/* Keys and data, a part of 'memory', in the order of positions. rte_hash hands positions out in ascending order until
+	 * all were used once, so what it has not reached need not be resident.
+	 */
+	size_t entry_stride;     /* bytes from one to the next */
+	uint8_t *spare;          /* NULL: all are resident, or spare_size is 0 */
+	size_t spare_size;       /* bytes */
+	uint32_t spare_position; /* whose entry starts there */
 };
 
 /* The smallest and the largest number of entries. Tables hold 2^k - 1: rte_hash rounds its buckets
@@ -41,6 +51,11 @@ struct index_table *index_table_create(const char *name, uint32_t entry_max);
  * cannot be built.
  */
 int index_table_build(struct index_table *table);
+
+/* Makes the entries resident that will be added next (housekeeper: one thread, while the owner works). Returns whether
+ * there was anything to do.
+ */
+bool index_table_prefault(struct index_table *table);
 
 /* Accepts NULL and half-built. */
 void index_table_destroy(struct index_table *table);

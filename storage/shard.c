@@ -283,6 +283,7 @@ static uint32_t grow(struct shard *shard, uint32_t work_max)
 	uint32_t work = 0;
 
 	if (!index_is_moving(shard->index)) {
+		index_grow_when_due(shard->index);
 		shard->growth.scan = (struct partition_scan){ 0 };
 		return 0;
 	}

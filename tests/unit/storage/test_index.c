@@ -197,6 +197,28 @@ static void growth_goes_step_by_step(void)
 	close_fixture(&fixture);
 }
 
+static void growth_need_not_wait_for_an_insert(void)
+{
+	struct fixture fixture;
+	uint32_t count = 0;
+
+	open_fixture(&fixture);
+	while (count < INDEX_TABLE_ENTRY_MIN * 3 / 4 + 1)
+		CU_ASSERT(insert(&fixture, count++));
+	index_grow_when_due(fixture.index);
+	CU_ASSERT_FALSE(stats_of(&fixture).is_growing); /* nobody built a table */
+	keep_house(&fixture);
+	index_grow_when_due(fixture.index);
+	CU_ASSERT(stats_of(&fixture).is_growing);
+	pass_grace(&fixture);
+	move_all(&fixture, count);
+	CU_ASSERT_EQUAL(stats_of(&fixture).grown, 1);
+	index_grow_when_due(fixture.index); /* there is room now */
+	CU_ASSERT_FALSE(stats_of(&fixture).is_growing);
+	CU_ASSERT_EQUAL(missing(&fixture, count), 0);
+	close_fixture(&fixture);
+}
+
 /* Memory of the table that was left: gone after a grace period and a turn of the housekeeper. */
 static void a_table_left_behind_is_destroyed(void)
 {
@@ -478,6 +500,7 @@ int main(void)
 	static const struct unit_test tests[] = {
 		UNIT_TEST(entries_are_found_replaced_and_removed),
 		UNIT_TEST(growth_goes_step_by_step),
+		UNIT_TEST(growth_need_not_wait_for_an_insert),
 		UNIT_TEST(a_table_left_behind_is_destroyed),
 		UNIT_TEST(writes_during_growth_are_seen),
 		UNIT_TEST(a_full_table_refuses_and_recovers),
