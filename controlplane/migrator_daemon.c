@@ -20,6 +20,7 @@ struct migrator_daemon {
 	struct reader *reader;
 	struct sync_links *links; /* NULL = a node by itself */
 	struct event *timer;
+	uint64_t timer_at_ms; /* when it is set to, while it is pending */
 	struct cluster_observer observer;
 	uint64_t ticked_ms;
 	bool is_running; /* run() is on the stack: it sets the timer itself */
@@ -42,15 +43,18 @@ static const struct membership *members_of(const struct migrator_daemon *daemon)
 
 /* ---- time ---- */
 
+/* Never later than it is set already: whoever wakes the migrator often must not keep it from its turn. */
 static void set_timer(struct migrator_daemon *daemon)
 {
 	uint64_t wait_ms = migrator_wait_ms(daemon->migrator);
 	struct timeval time;
 
-	if (daemon->is_running)
-		return;
 	if (wait_ms > TICK_MS)
 		wait_ms = TICK_MS;
+	if (daemon->is_running || (event_pending(daemon->timer, EV_TIMEOUT, NULL) &&
+				   daemon->timer_at_ms <= now_of(daemon) + wait_ms))
+		return;
+	daemon->timer_at_ms = now_of(daemon) + wait_ms;
 	time = (struct timeval){ 0, (suseconds_t)(wait_ms * 1000) };
 	event_add(daemon->timer, &time);
 }
@@ -276,13 +280,21 @@ static void host_wake(void *context)
 
 /* ---- life ---- */
 
+/* A source that only drops what it gave away keeps no other one waiting. */
+static uint32_t source_max(const struct options *options)
+{
+	uint32_t jobs = 2 * (uint32_t)options->migration_jobs;
+
+	return jobs < MIGRATION_JOBS_MAX ? jobs : MIGRATION_JOBS_MAX;
+}
+
 static int create_migrator(struct migrator_daemon *daemon)
 {
 	const struct options *options = daemon->options.options;
 	struct cluster *cluster = daemon->options.cluster;
 	struct migrator_options migrator_options = {
 		.self = gossip_self(cluster_gossip(cluster))->id,
-		.source_max = options->migration_jobs,
+		.source_max = source_max(options),
 		.target_max = options->migration_jobs,
 		.ring_size = options->migration_ring,
 		.map = gossip_map(cluster_gossip(cluster)),
