@@ -22,6 +22,11 @@ expect_http() {
 	expect_equal "status of '$*' ($(tr -d '\0' <"$WORK/body"))" "$actual" "$status"
 }
 
+# is_there NODE KEY
+is_there() {
+	[ "$(http "$1" GET "$2")" = 200 ]
+}
+
 etag() {
 	sed -n 's/^ETag: //p' "$WORK/headers" | tr -d '\r'
 }
@@ -160,7 +165,7 @@ test_without_an_answer_the_outcome_is_unknown() {
 	expect_equal "outcome" "$(error outcome)" "not read"
 	release_worker
 	# it was waiting for the worker all the time
-	wait_until 10 [ "$(http a GET k)" = 200 ]
+	wait_until 10 is_there a k
 	node_stop a
 }
 
@@ -183,6 +188,48 @@ test_any_node_of_a_cluster_answers_for_any_key() {
 	node_stop a
 }
 
+# owned_by NODE OF: how many partitions NODE thinks that OF owns and serves.
+owned_by() {
+	partitions_at "$1" | awk -v of="$2" '$2 == of && $4 == "owned" { n += $1 } END { print n + 0 }'
+}
+
+owns_half() {
+	[ "$(owned_by a b)" = 32 ] && [ "$(owned_by b b)" = 32 ] && [ "$(owned_by b a)" = 32 ]
+}
+
+# counts_at NODE: adds to counters until $WORK/stop is there; what it added is in $WORK/NODE.added.
+counts_at() {
+	in_net "$1" python3 "$TOP/tests/integration/http_load.py" 40 "$WORK/stop" >"$WORK/$1.added" 2>"$WORK/$1.errors.log" &
+	echo $! >>"$WORK/pids"
+	COUNTING="$COUNTING $!"
+}
+
+# Two writers at two nodes add to the same counters by comparing versions, while half of the partitions move.
+test_no_request_fails_and_no_count_is_lost_while_partitions_move() {
+	local key sum=0 pid
+	COUNTING=
+	cluster_net_create a b
+	cluster_start a --set cluster.bootstrap=on --set cluster.join=none --set cluster.auto_rebalance=on
+	wait_until 10 logged a 'cluster: member '
+	counts_at a
+	wait_until 20 is_there a counter-39
+	cluster_start b --set cluster.auto_rebalance=on
+	counts_at b
+	wait_until 60 owns_half
+	touch "$WORK/stop"
+	for pid in $COUNTING; do
+		wait "$pid" || fail "a request failed: $(cat "$WORK"/*.errors.log)"
+		sed -i "/^$pid\$/d" "$WORK/pids"
+	done
+	for key in $(seq 0 39); do
+		expect_http 200 b GET "counter-$key"
+		sum=$((sum + $(cat "$WORK/body")))
+	done
+	expect_equal "sum of all counters" $sum $(($(cat "$WORK/a.added") + $(cat "$WORK/b.added")))
+	node_stop b
+	node_stop a
+}
+
 test_an_owner_that_is_silent_is_told() {
 	cluster_net_create a b
 	cluster_form a b
@@ -192,7 +239,7 @@ test_an_owner_that_is_silent_is_told() {
 	expect_match "outcome" "$(error outcome)" "unknown|not applied"
 	expect_http 503 b GET k
 	node_signal a CONT
-	wait_until 20 [ "$(http b GET k)" = 200 ]
+	wait_until 20 is_there b k
 	expect_match "value" "$(cat "$WORK/body")" "before|after"
 	node_stop b
 	node_stop a
