@@ -54,7 +54,7 @@ bool migration_reason_is_transient(enum migration_reason reason);
 
 /* Limits and times of all jobs of a node; milliseconds end in _ms. */
 struct migration_options {
-	uint64_t bytes_per_s; /* of one job's records; 0 = no limit */
+	uint64_t bytes_per_s; /* of one job's scan; writes meanwhile come on top; 0 = no limit */
 	uint32_t
 		cpu_permille; /* of the control thread that one job's scan may take; 0 = no limit */
 	uint32_t batch_size;  /* bytes of records in a batch */

@@ -90,6 +90,9 @@ void migrator_run(struct migrator *migrator);
 /* Milliseconds until migrator_run() is to be called, 0 = at once, after what else there is to do. */
 uint64_t migrator_wait_ms(const struct migrator *migrator);
 
+/* The machines, for looking. */
+const struct migration_jobs *migrator_jobs(const struct migrator *migrator);
+
 /* --- The end --- */
 
 /* The node is about to stop: ends what is not decided, and begins nothing any more. */

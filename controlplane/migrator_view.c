@@ -173,3 +173,8 @@ uint64_t migrator_counter(const void *context, uint32_t counter)
 	counters.jobs = *migration_jobs_counters(migrator->jobs);
 	return *(const uint64_t *)((const uint8_t *)&counters + table[counter].offset);
 }
+
+const struct migration_jobs *migrator_jobs(const struct migrator *migrator)
+{
+	return migrator->jobs;
+}

@@ -183,7 +183,8 @@ static const struct option table[] = {
 	{ .key = "migration.rate", FIELD(OPTION_SIZE, migration_rate),
 	  BOUNDS(64ull << 10, TOKEN_BUCKET_RATE_MAX), .value_default = "none",
 	  .words = { { "none", OPTION_NONE } },
-	  .help = "Bytes a second that each migration sends at most. `none`: no limit." },
+	  .help = "Bytes a second that each migration copies at most; the writes made meanwhile "
+		  "come on top. `none`: no limit." },
 	{ .key = "migration.cpu", FIELD(OPTION_NUMBER, migration_cpu), BOUNDS(1, 100),
 	  .value_default = "50",
 	  .help = "Percent of the control thread that the scan of each migration takes at most." },
