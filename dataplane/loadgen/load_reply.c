@@ -102,10 +102,37 @@ static void follow_up(struct load_worker *worker, const struct operation *operat
 	}
 }
 
-/* One operation's reply. */
-static void take_operation(struct load_worker *worker, const struct operation *operation,
-			   const struct wire_reply_op *reply, struct tally *tally, uint64_t now)
+/* The time that a RETRY asks to wait. */
+static uint64_t wait_ticks(const struct load_worker *worker, const struct wire_reply_op *reply)
 {
+	uint32_t us = reply->value_size == 4 ? wire_get_u32(reply->value) : PUT_OFF_US_DEFAULT;
+
+	return clock_ticks(&worker->settings->clock, us / 1e6);
+}
+
+/* As a client does, asks again later, but no longer than the time-out after the planned time. False when it does not. */
+static bool put_off(struct load_worker *worker, struct operation *operation, uint64_t planned,
+		    const struct wire_reply_op *reply, uint64_t now)
+{
+	uint64_t due = now + wait_ticks(worker, reply);
+
+	if (due - planned > worker->settings->timeout_ticks ||
+	    !put_off_add(&worker->put_off, operation, planned, due))
+		return false;
+	operation->is_put_off = true;
+	return true;
+}
+
+/* One operation's reply, to a request planned for 'planned'. */
+static void take_operation(struct load_worker *worker, struct operation *operation,
+			   uint64_t planned, const struct wire_reply_op *reply, struct tally *tally,
+			   uint64_t now)
+{
+	if (__builtin_expect(reply->status == WIRE_RETRY, 0) && worker->phase.kind == LOAD_RUN &&
+	    put_off(worker, operation, planned, reply, now)) {
+		tally_add(&tally->put_off, 1);
+		return;
+	}
 	tally_add(&tally->statuses[counted_as(operation)][reply->status], 1);
 	if (worker->settings->ledger)
 		verify(worker, operation, reply, tally);
@@ -115,36 +142,43 @@ static void take_operation(struct load_worker *worker, const struct operation *o
 		follow_up(worker, operation, reply, tally, now);
 }
 
-/* Records the latency of neighbouring operations of the same kind at once. */
-static void record_latency(struct tally *tally, const struct operation *operations, uint32_t count,
-			   uint64_t ns)
+/* Records the latency of neighbouring operations of the same kind at once. Returns how many have their answer. */
+static uint32_t record_latency(struct tally *tally, const struct operation *operations,
+			       uint32_t count, uint64_t ns)
 {
+	uint32_t answered = 0;
 	uint32_t from = 0;
 
 	for (uint32_t i = 1; i <= count; i++) {
-		if (i < count && operations[i].kind == operations[from].kind)
+		if (i < count && operations[i].kind == operations[from].kind &&
+		    operations[i].is_put_off == operations[from].is_put_off)
 			continue;
-		histogram_record(&tally->latency[counted_as(&operations[from])], ns, i - from);
+		if (!operations[from].is_put_off) {
+			histogram_record(&tally->latency[counted_as(&operations[from])], ns,
+					 i - from);
+			answered += i - from;
+		}
 		from = i;
 	}
+	return answered;
 }
 
 /* The operations of a reply; false when they are not those of the request. */
-static bool take_operations(struct load_worker *worker, const struct operation *operations,
-			    uint32_t count, const struct transport_datagram *datagram,
+static bool take_operations(struct load_worker *worker, const struct request *request,
+			    struct operation *operations, const struct transport_datagram *datagram,
 			    struct tally *tally, uint64_t now)
 {
 	const uint8_t *at = datagram->payload + WIRE_HEADER_SIZE;
 	const uint8_t *end = datagram->payload + datagram->size;
 
-	for (uint32_t i = 0; i < count; i++) {
+	for (uint32_t i = 0; i < request->op_count; i++) {
 		struct wire_reply_op reply;
 
 		at = wire_reply_op_read(at, end, &reply);
 		if (!at || reply.opcode != operation_traits[operations[i].kind].opcode ||
 		    reply.status >= WIRE_STATUS_COUNT)
 			return false;
-		take_operation(worker, &operations[i], &reply, tally, now);
+		take_operation(worker, &operations[i], request->planned, &reply, tally, now);
 	}
 	return at == end;
 }
@@ -190,24 +224,23 @@ static void take_need_hello(struct flow *flow, struct tally *tally)
 static void take_answer(struct load_worker *worker, struct flow *flow, struct request *request,
 			const struct transport_datagram *datagram, uint64_t now)
 {
-	const struct operation *operations = flow_operations_of(flow, request);
+	struct operation *operations = flow_operations_of(flow, request);
 	struct tally *tally = load_worker_tally(worker, request->planned);
 	bool whole = true;
 
 	if (!worker->settings->echo) {
 		whole = datagram->payload[WIRE_AT_OP_COUNT] == request->op_count &&
-			take_operations(worker, operations, request->op_count, datagram, tally,
-					now);
+			take_operations(worker, request, operations, datagram, tally, now);
 		flow->map_version = wire_get_u32(datagram->payload + WIRE_AT_MAP_VERSION);
 	}
 	if (!whole) {
 		tally_add(&tally->malformed, 1);
 		doubt_operations(worker, operations, request->op_count);
 	}
-	record_latency(tally, operations, request->op_count,
-		       clock_ns(&worker->settings->clock, now - request->planned));
+	worker->burst_ops +=
+		record_latency(tally, operations, request->op_count,
+			       clock_ns(&worker->settings->clock, now - request->planned));
 	worker->burst_datagrams++;
-	worker->burst_ops += request->op_count;
 	end_request(worker, flow, request);
 }
 

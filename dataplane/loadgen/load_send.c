@@ -64,6 +64,21 @@ static void encode(const struct load_worker *worker, struct flow *flow,
 	datagram->flow = flow->index;
 }
 
+/* Makes the datagram of a request that has its operations. */
+static inline void complete(struct load_worker *worker, struct flow *flow, struct request *request,
+			    uint64_t planned, uint64_t now, struct transport_datagram *datagram)
+{
+	request->planned = planned;
+	request->sent = now;
+	request->tries = 1;
+	if (worker->settings->ledger)
+		note_sending(worker->settings->ledger, flow_operations_of(flow, request),
+			     request->op_count);
+	encode(worker, flow, request, datagram);
+	worker->outstanding++;
+	tally_add(&load_worker_tally(worker, planned)->sent, 1);
+}
+
 /* Builds the next datagram of the phase, or of operations that follow others; false when there is
  * none, or no flow has room.
  */
@@ -91,14 +106,7 @@ static bool build(struct load_worker *worker, uint64_t planned, uint64_t now,
 	request->op_count =
 		(uint8_t)(follows ? load_source_take_followups(source, operations, &planned)
 				  : load_source_take(source, operations));
-	request->planned = planned;
-	request->sent = now;
-	request->tries = 1;
-	if (worker->settings->ledger)
-		note_sending(worker->settings->ledger, operations, request->op_count);
-	encode(worker, flow, request, datagram);
-	worker->outstanding++;
-	tally_add(&load_worker_tally(worker, planned)->sent, 1);
+	complete(worker, flow, request, planned, now, datagram);
 	return true;
 }
 
@@ -116,15 +124,53 @@ static void send_built(struct load_worker *worker, struct transport_datagram *da
 uint32_t load_send_closed(struct load_worker *worker, uint64_t now)
 {
 	struct transport_datagram datagrams[BURST];
-	uint32_t want = worker->settings->outstanding_max - worker->outstanding;
+	/* who was put off waits as if there were no reply */
+	uint32_t waiting = worker->outstanding + put_off_count(&worker->put_off);
+	uint32_t want = worker->settings->outstanding_max - waiting;
 	uint32_t built = 0;
 	uint32_t acquired;
 
-	if (want == 0 || worker->outstanding > worker->settings->outstanding_max)
+	if (waiting >= worker->settings->outstanding_max)
 		return 0;
 	acquired = worker->transport->ops->acquire(worker->transport, datagrams,
 						   want < BURST ? want : BURST);
 	while (built < acquired && build(worker, now, now, &datagrams[built]))
+		built++;
+	send_built(worker, datagrams, built, acquired);
+	return built;
+}
+
+/* The first operation that was put off and is due again, in a request of its own; false when there is none, or no room. */
+static bool build_put_off(struct load_worker *worker, uint64_t now,
+			  struct transport_datagram *datagram)
+{
+	const struct put_off_operation *due = put_off_due(&worker->put_off, now);
+	struct request *request;
+	struct flow *flow;
+
+	if (!due)
+		return false;
+	flow = choose_flow(worker, load_source_worker_of(&worker->source, &due->operation));
+	if (!flow)
+		return false;
+	request = flow_begin(flow);
+	*flow_operations_of(flow, request) = due->operation;
+	request->op_count = 1;
+	complete(worker, flow, request, due->planned, now, datagram);
+	put_off_take(&worker->put_off);
+	return true;
+}
+
+uint32_t load_send_put_off(struct load_worker *worker, uint64_t now)
+{
+	struct transport_datagram datagrams[BURST];
+	uint32_t built = 0;
+	uint32_t acquired;
+
+	if (!put_off_due(&worker->put_off, now))
+		return 0;
+	acquired = worker->transport->ops->acquire(worker->transport, datagrams, BURST);
+	while (built < acquired && build_put_off(worker, now, &datagrams[built]))
 		built++;
 	send_built(worker, datagrams, built, acquired);
 	return built;

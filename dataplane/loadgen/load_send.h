@@ -15,6 +15,9 @@ uint32_t load_send_closed(struct load_worker *worker, uint64_t now);
  */
 uint32_t load_send_open(struct load_worker *worker, uint64_t now);
 
+/* Sends operations that were put off and are due again; up to a burst of them. Returns how many. */
+uint32_t load_send_put_off(struct load_worker *worker, uint64_t now);
+
 /* The tick at which LOAD_RUN sends no more: what was planned before the end of an open loop may still
  * leave unless it is late by then.
  */

@@ -105,13 +105,13 @@ bool load_source_next(struct load_source *source, struct operation *operation)
 	set_key(&source->settings->workload, source->next, operation);
 	source->next += source->settings->worker_count;
 	operation->kind = source->phase == LOAD_PRELOAD ? OPERATION_SET : OPERATION_GET;
+	operation->is_put_off = false;
 	operation->number =
 		source->phase == LOAD_PRELOAD ? workload_next_write(&source->cursor) : 0;
 	return true;
 }
 
-static uint16_t server_worker_of(const struct load_source *source,
-				 const struct operation *operation)
+uint16_t load_source_worker_of(const struct load_source *source, const struct operation *operation)
 {
 	uint8_t key[WIRE_KEY_SIZE_MAX];
 	uint16_t key_size = source->settings->workload.format.key_size;
@@ -148,7 +148,7 @@ bool load_source_gather(struct load_source *source, uint16_t *server_worker)
 
 		if (!load_source_next(source, &operation))
 			return gather_rest(source, server_worker);
-		bin = &source->bins[server_worker_of(source, &operation)];
+		bin = &source->bins[load_source_worker_of(source, &operation)];
 		bin->operations[bin->count++] = operation;
 		if (bin->count == source->ops_per_datagram)
 			source->full_bin = (uint16_t)(bin - source->bins);
@@ -180,7 +180,7 @@ bool load_source_follow(struct load_source *source, const struct operation *oper
 
 uint16_t load_source_followup_worker(const struct load_source *source)
 {
-	return server_worker_of(
+	return load_source_worker_of(
 		source,
 		&source->followups[source->followups_tail % source->followups_max].operation);
 }

@@ -105,6 +105,9 @@ static inline uint32_t load_source_take(struct load_source *source, struct opera
 	return count;
 }
 
+/* The server worker that owns the key of 'operation'. */
+uint16_t load_source_worker_of(const struct load_source *source, const struct operation *operation);
+
 /* The server asks to send 'operation' of a load phase again. */
 void load_source_redo(struct load_source *source, const struct operation *operation);
 

@@ -159,7 +159,8 @@ static bool may_send(const struct load_worker *worker, uint64_t now)
 static bool is_complete(const struct load_worker *worker, uint64_t now)
 {
 	if (worker->phase.kind == LOAD_RUN)
-		return now >= load_send_end(worker) && worker->outstanding == 0;
+		return now >= load_send_end(worker) && worker->outstanding == 0 &&
+		       put_off_count(&worker->put_off) == 0;
 	return worker->exhausted && worker->outstanding == 0;
 }
 
@@ -176,6 +177,7 @@ static void begin(struct load_worker *worker, const struct load_phase *phase)
 	worker->exhausted = false;
 	worker->failure[0] = '\0';
 	worker->expire_next = 0;
+	worker->put_off.tail = worker->put_off.head;
 	if (phase->kind != LOAD_RUN || expire_seconds > LOAD_TIMEOUT_SECONDS / 4)
 		expire_seconds = LOAD_TIMEOUT_SECONDS / 4;
 	if (phase->kind == LOAD_CONNECT)
@@ -200,6 +202,8 @@ int load_worker_run(struct load_worker *worker, const struct load_phase *phase)
 		if (may_send(worker, now))
 			moved += is_open_loop(worker) ? load_send_open(worker, now)
 						      : load_send_closed(worker, now);
+		if (put_off_count(&worker->put_off) > 0)
+			moved += load_send_put_off(worker, now);
 		if (now >= worker->expire_next)
 			look_after(worker, now);
 		if (moved == 0)

@@ -9,6 +9,7 @@
 #include "dataplane/loadgen/arrival.h"
 #include "dataplane/loadgen/flow.h"
 #include "dataplane/loadgen/load_source.h"
+#include "dataplane/loadgen/put_off.h"
 #include "dataplane/loadgen/tally.h"
 #include "dataplane/loadgen/transport.h"
 
@@ -43,6 +44,7 @@ struct load_worker {
 	bool exhausted;       /* the phase has no more operations */
 	uint64_t expire_next; /* ticks: when to look for requests without reply again */
 	uint64_t expire_gap;
+	struct put_off_queue put_off;
 	char failure[256]; /* why the phase failed, "" = it did not */
 };
 

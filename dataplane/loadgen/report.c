@@ -194,6 +194,9 @@ static void print_measured(const struct report *report, FILE *file)
 		(unsigned long long)measured->lost, (unsigned long long)measured->sent,
 		100.0 * share(measured->lost, measured->sent),
 		(unsigned long long)measured->retried);
+	if (measured->put_off)
+		fprintf(file, "  put off        %llu operations were answered RETRY and asked again\n",
+			(unsigned long long)measured->put_off);
 	if (report->options->rate > 0)
 		fprintf(file, "  lateness       %llu of %llu planned (%.3f %%), at most %.1f us\n",
 			(unsigned long long)measured->late, (unsigned long long)measured->planned,
@@ -300,11 +303,12 @@ static json_t *json_datagrams(const struct report *report)
 	const struct tally *measured = result->measured;
 
 	return json_pack(
-		"{s:I, s:I, s:I, s:f, s:I, s:I, s:I, s:I, s:I}", "sent", (json_int_t)measured->sent,
+		"{s:I, s:I, s:I, s:f, s:I, s:I, s:I, s:I, s:I, s:I}", "sent",
+		(json_int_t)measured->sent,
 		"received", (json_int_t)measured->received_datagrams, "lost",
 		(json_int_t)measured->lost, "loss_share", share(measured->lost, measured->sent),
-		"retried", (json_int_t)measured->retried, "malformed",
-		(json_int_t)measured->malformed, "need_hello", (json_int_t)measured->need_hello,
+		"retried", (json_int_t)measured->retried, "put_off_ops",
+		(json_int_t)measured->put_off, "malformed", (json_int_t)measured->malformed, "need_hello", (json_int_t)measured->need_hello,
 		"unexpected", (json_int_t)(TOTAL(result, unexpected) + result->unexpected),
 		"send_errors", (json_int_t)result->send_errors);
 }

@@ -18,6 +18,7 @@ struct tally {
 	uint64_t sent;    /* datagrams of which the first transmission went out */
 	uint64_t retried; /* transmissions after the first */
 	uint64_t lost;    /* datagrams given up without reply */
+	uint64_t put_off; /* operations answered RETRY that were asked again */
 	uint64_t late;    /* sent later than the limit after their planned time, or not at all */
 	uint64_t blocked; /* turns: a datagram was due, no flow had room for it */
 	uint64_t received_datagrams; /* replies, by the time they came in */

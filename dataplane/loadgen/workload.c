@@ -227,6 +227,7 @@ void workload_next_any(struct workload_cursor *cursor, struct operation *operati
 		kind = OPERATION_CAS_READ;
 	operation->kind = (uint8_t)kind;
 	operation->space = operation_traits[kind].space;
+	operation->is_put_off = false;
 	operation->number = operation_traits[kind].is_write ? workload_next_write(cursor) : 0;
 	if (kind == OPERATION_INSERT)
 		return;

@@ -93,6 +93,7 @@ static inline void workload_next(struct workload_cursor *cursor, struct operatio
 	}
 	operation->kind = OPERATION_GET;
 	operation->space = KEY_SPACE_PLAIN;
+	operation->is_put_off = false;
 	operation->number = 0;
 	operation->key = key_chooser_next(&cursor->chooser, &cursor->rng);
 }

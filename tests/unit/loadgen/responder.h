@@ -48,7 +48,8 @@ struct responder {
 	unsigned forget_session_at; /* at the n-th request all sessions are gone, once */
 	unsigned stall_at;          /* at the n-th request the server stands still, once ... */
 	unsigned stall_ms;          /* ... for so long */
-	unsigned retry_each;        /* every n-th operation is answered RETRY */
+	unsigned retry_each;        /* every n-th operation is answered RETRY ... */
+	uint32_t retry_us;          /* ... with that time to wait */
 	bool no_space;              /* SET is answered NO_SPACE */
 	unsigned worker_count;      /* ports */
 	/* what it saw; read after responder_stop() */
@@ -147,8 +148,13 @@ static inline uint8_t *responder_execute(struct responder *r, const struct wire_
 	struct responder_item *item = responder_find(r, op);
 	uint8_t status = item->version ? WIRE_OK : WIRE_NOT_FOUND;
 
-	if (responder_each(&r->ops, r->retry_each))
-		return wire_reply_op_write(at, op->opcode, WIRE_RETRY, 0, 0);
+	if (responder_each(&r->ops, r->retry_each)) {
+		at = wire_reply_op_write(at, op->opcode, WIRE_RETRY, 0, r->retry_us ? 4 : 0);
+		if (!r->retry_us)
+			return at;
+		wire_put_u32(at, r->retry_us);
+		return at + 4;
+	}
 	switch (op->opcode) {
 	case WIRE_GET:
 		return responder_get(r, item, at);

@@ -244,6 +244,50 @@ static void test_operations_answered_retry_are_loaded_again(void)
 	trial_fini(&trial);
 }
 
+/* Each operation that was put off comes again, after the time that was named, and counts once, with all its latency. */
+static void test_operations_answered_retry_are_asked_again(void)
+{
+	struct trial trial;
+	const struct tally *measured;
+
+	trial_init(&trial, "get=50,set=30,cas=10,increment=10");
+	trial.responder->retry_each = 10;
+	trial.responder->retry_us = 5000;
+	trial_run(&trial);
+	measured = trial.result.measured;
+	CU_ASSERT_EQUAL(trial.status, 0);
+	print_reasons(&trial);
+	CU_ASSERT(report_is_valid(&trial.report));
+	CU_ASSERT(measured->put_off > 0);
+	for (unsigned kind = 0; kind < OPERATION_KIND_COUNT; kind++) {
+		CU_ASSERT_EQUAL(tally_errors(measured, kind), 0);
+		CU_ASSERT_EQUAL(histogram_count(&measured->latency[kind]),
+				tally_ops(measured, kind));
+	}
+	/* a tenth of all waited at least once */
+	CU_ASSERT(histogram_percentile(&measured->latency[OPERATION_GET], 95) >= 5000000 / 1.01);
+	trial_fini(&trial);
+}
+
+static void test_who_is_put_off_too_long_is_an_error(void)
+{
+	struct trial trial;
+
+	trial_init(&trial, "get=1");
+	trial.options.load = false;
+	trial.options.verify = false;
+	trial.options.timeout_ms = 60;
+	trial.responder->retry_each = 1; /* all, for ever */
+	trial.responder->retry_us = 20000;
+	trial_run(&trial);
+	CU_ASSERT_EQUAL(trial.status, 0);
+	CU_ASSERT(SUM(&trial, put_off) > 0);
+	CU_ASSERT_EQUAL(SUM(&trial, statuses[OPERATION_GET][WIRE_OK]), 0);
+	CU_ASSERT(SUM(&trial, statuses[OPERATION_GET][WIRE_RETRY]) > 0);
+	CU_ASSERT(SUM(&trial, put_off) <= 2 * SUM(&trial, statuses[OPERATION_GET][WIRE_RETRY]));
+	trial_fini(&trial);
+}
+
 static void test_a_full_server_ends_the_load_phase_with_a_reason(void)
 {
 	struct trial trial;
@@ -411,6 +455,8 @@ int main(void)
 		UNIT_TEST(test_forgotten_writes_are_found_as_stale),
 		UNIT_TEST(test_lost_keys_are_found_as_missing),
 		UNIT_TEST(test_operations_answered_retry_are_loaded_again),
+		UNIT_TEST(test_operations_answered_retry_are_asked_again),
+		UNIT_TEST(test_who_is_put_off_too_long_is_an_error),
 		UNIT_TEST(test_a_full_server_ends_the_load_phase_with_a_reason),
 		UNIT_TEST(test_a_forgotten_session_is_opened_again),
 		UNIT_TEST(test_every_key_goes_to_the_server_worker_that_owns_it),
