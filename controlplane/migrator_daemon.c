@@ -368,12 +368,19 @@ int migrator_daemon_start(struct migrator_daemon *daemon)
 	return 0;
 }
 
+/* Whether another node does not know yet what it needs to know. */
+static bool is_awaited(const struct migrator_daemon *daemon)
+{
+	return !migrator_is_decided(daemon->migrator) ||
+	       (daemon->links && sync_links_pending(daemon->links) > 0);
+}
+
 void migrator_daemon_stop(struct migrator_daemon *daemon, uint32_t ms_max)
 {
 	uint64_t until_ms = now_of(daemon) + ms_max;
 
 	migrator_stop(daemon->migrator);
-	while (!migrator_is_decided(daemon->migrator) && now_of(daemon) < until_ms) {
+	while (is_awaited(daemon) && now_of(daemon) < until_ms) {
 		set_timer(daemon);
 		event_base_loop(daemon->options.base, EVLOOP_ONCE);
 	}

@@ -270,6 +270,18 @@ void sync_links_destroy(struct sync_links *links)
 	free(links);
 }
 
+size_t sync_links_pending(const struct sync_links *links)
+{
+	size_t pending = 0;
+
+	for (const struct sync_link *link = links->first; link; link = link->next) {
+		const struct bus_channel *channel = channel_of(link);
+
+		pending += channel ? bus_channel_pending(channel) : 0;
+	}
+	return pending;
+}
+
 const struct sync_links_counters *sync_links_counters(const struct sync_links *links)
 {
 	return &links->counters;

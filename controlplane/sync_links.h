@@ -53,6 +53,9 @@ void sync_links_reset(struct sync_links *links, uint64_t node);
 /* Opens what is to be opened again, closes what is not needed any more; called every 100 ms or so. */
 void sync_links_tick(struct sync_links *links);
 
+/* Bytes of frames that are not given to the kernel yet. */
+size_t sync_links_pending(const struct sync_links *links);
+
 const struct sync_links_counters *sync_links_counters(const struct sync_links *links);
 
 #endif
