@@ -13,7 +13,7 @@ all: $(PROGRAMS) $(LIB_CLIENT) $(LIB_CLIENT_SO) check-includes ## build everythi
 deps: ## install the Debian packages the build needs (root)
 	scripts/install-deps
 
-demo: ## install what is missing, build, and show a node at work (root; under two minutes)
+demo: ## install what is missing, build, and show a cluster that grows and shrinks under load (root; under two minutes)
 	scripts/install-deps
 	$(MAKE) all examples
 	scripts/demo
