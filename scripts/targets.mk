@@ -24,6 +24,7 @@ test: ## install what is missing, build, run all tests (root; no huge pages need
 	scripts/run-tests
 
 check: ## what must hold before a release: the tests, a clang build, and all tests again under ASan and UBSan
+	scripts/install-deps check
 	$(MAKE) test
 	$(MAKE) CC=clang BUILD=$(BUILD)/clang all build-tests
 	$(MAKE) check-units
@@ -37,7 +38,9 @@ check-units: ## units, simulation and fuzz corpora under ASan and UBSan
 check-integration: ## real nodes, clients and load generators under ASan and UBSan (root)
 	LSAN_OPTIONS=suppressions=$(CURDIR)/tests/leaks.supp:print_suppressions=0 $(ASAN_MAKE) integration
 
-bench: all ## measure a node against the echo ceiling of this machine (root; BENCH_QUICK=1: two short rounds)
+bench: ## measure a node against the echo ceiling of this machine (root; BENCH_QUICK=1: two short rounds)
+	scripts/install-deps
+	$(MAKE) all
 	scripts/bench --build $(BUILD) $(if $(BENCH_QUICK),--quick)
 
 INTEGRATION_BIN := $(patsubst %.c,$(BUILD)/%,$(wildcard tests/integration/*.c))
