@@ -477,10 +477,23 @@ static void empty_batch(struct request_batch *batch)
 	batch->foreign_workers = 0;
 }
 
+/* The replies of a request that only reads stand where its keys stood: what earlier requests of the batch have replaced
+ * is looked up before the first one is written.
+ */
+static void renew_replaced(struct core *core, uint32_t first, uint32_t end)
+{
+	for (uint32_t i = first; i < end; i++) {
+		if (core->batch.ops[i].worker == core->index)
+			shard_batch_item(core->shard, &core->batch.keys, i);
+	}
+}
+
 /* Executes operations first..end-1 of the batch, all of one request. */
 static void execute(struct core *core, struct request *request, uint32_t first, uint32_t end)
 {
 	shard_lookup_end(core->shard, &core->batch.keys, first, end - first);
+	if (!request->has_ticket && end - first > 1)
+		renew_replaced(core, first, end);
 	for (uint32_t i = first; i < end; i++) {
 		if (request->has_ticket)
 			shard_write_prefetch(core->shard, &core->batch.keys, i + WRITES_AHEAD);

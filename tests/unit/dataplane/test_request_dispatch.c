@@ -515,6 +515,51 @@ static void packets_of_a_burst_happen_in_order(void)
 	story_end(&story);
 }
 
+/* The replies of the second datagram are longer than its requests, and stand in the same bytes. */
+static void reads_see_what_the_datagram_before_replaced(void)
+{
+	enum { KEYS = 12 };
+	struct story story;
+	struct unit_datagram datagrams[2];
+	uint8_t frames[2][2048];
+	const uint8_t *pointers[2] = { frames[0], frames[1] };
+	size_t sizes[2];
+	uint8_t frame[2048];
+	char keys[KEYS][8];
+	char values[KEYS][32];
+	const uint8_t *at;
+
+	story_begin(&story);
+	for (uint32_t d = 0; d < 2; d++)
+		unit_request_begin(&datagrams[d], &story.client);
+	for (uint32_t i = 0; i < KEYS; i++) {
+		struct wire_request_op get, set;
+
+		snprintf(keys[i], sizeof(keys[i]), "k%u", i);
+		snprintf(values[i], sizeof(values[i]), "the value that is new of %u", i);
+		CHECK_STATUS(simple(&story, WIRE_SET, keys[i], "old"), WIRE_OK);
+		set = operation(WIRE_SET, keys[i], values[i]);
+		get = operation(WIRE_GET, keys[i], NULL);
+		unit_request_add(&datagrams[0], &set);
+		unit_request_add(&datagrams[1], &get);
+	}
+	for (uint32_t d = 0; d < 2; d++)
+		sizes[d] = unit_frame(frames[d], &story.client, 0, &datagrams[d]);
+	unit_node_receive(&story.node, 0, pointers, sizes, 2);
+	CU_ASSERT_EQUAL_FATAL(story.node.reply_count, 2);
+	unit_node_take(&story.node, frame);
+	sizes[1] = unit_node_take(&story.node, frame);
+	at = frame + PACKET_AT_UDP_PAYLOAD + WIRE_HEADER_SIZE;
+	for (uint32_t i = 0; i < KEYS; i++) {
+		struct wire_reply_op reply = { 0 };
+
+		at = wire_reply_op_read(at, frame + sizes[1], &reply);
+		CU_ASSERT_PTR_NOT_NULL_FATAL(at);
+		check_value(reply, values[i]);
+	}
+	story_end(&story);
+}
+
 static void a_datagram_of_many_operations_spans_batches(void)
 {
 	struct story story;
@@ -1013,6 +1058,7 @@ int main(void)
 		UNIT_TEST(a_value_that_finds_no_room_is_too_large),
 		UNIT_TEST(operations_of_a_datagram_happen_in_order),
 		UNIT_TEST(packets_of_a_burst_happen_in_order),
+		UNIT_TEST(reads_see_what_the_datagram_before_replaced),
 		UNIT_TEST(a_datagram_of_many_operations_spans_batches),
 		UNIT_TEST(a_malformed_request_is_refused_whole),
 		UNIT_TEST(a_request_whose_replies_cannot_fit_is_refused_whole),
