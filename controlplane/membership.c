@@ -458,7 +458,8 @@ static bool keep_record(struct member *member, const struct membership_event *ev
 
 	if (!record)
 		return false;
-	memcpy(record, event->record, event->record_size);
+	if (event->record_size)
+		memcpy(record, event->record, event->record_size);
 	member->record = record;
 	member->record_size = event->record_size;
 	member->node = *event->node;
