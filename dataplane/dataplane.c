@@ -17,14 +17,15 @@
 #include "dataplane/dataplane_state.h"
 #include "dataplane/failure.h"
 #include "dataplane/local_client.h"
+#include "dataplane/request_local.h"
 
 /* Packets that wait in one mailbox: enough for a few bursts, more where senders are few. */
 #define MAILBOX_CAPACITY_FEW 511u
 #define MAILBOX_CAPACITY_MANY 127u
 #define WORKERS_FEW 8u
 
-/* Mbufs a core may hold in its burst, its outboxes and its mailboxes, and parked, beyond the queues of the port. */
-#define MBUFS_PER_WORKER (1024u + PARKED_MAX)
+/* Mbufs a core may hold in its burst, its outboxes and its mailboxes, parked, and for the control thread, beyond the queues of the port. */
+#define MBUFS_PER_WORKER (1024u + PARKED_MAX + REQUEST_LOCAL_ANSWERS_MAX)
 
 /* How often a waiting control plane looks. */
 #define POLL_US 200u
