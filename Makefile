@@ -11,7 +11,7 @@ Q := $(if $(V),,@)
 say = $(if $(V),,@printf '  %-7s %s\n' $(1) $(2))
 SANITIZE ?=
 PKGS_DPDK := libdpdk
-PKGS_CONTROL := libevent libevent_pthreads libprotobuf-c jansson yaml-0.1 libsodium
+PKGS_CONTROL := libevent libevent_pthreads libprotobuf-c jansson yaml-0.1 libsodium libcrypto
 
 WARNINGS := -Wall -Wextra -Wconversion -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wpointer-arith -Werror
 VERSION := $(shell cat VERSION)

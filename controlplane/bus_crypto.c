@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "controlplane/bus_cipher.h"
 #include "controlplane/bus_window.h"
 
 enum bus_offset {
@@ -26,9 +27,9 @@ enum bus_offset {
 #define CLUSTER_TAG_SIZE 8u
 #define KEY_TAG_SIZE 4u
 
-static_assert(BUS_KEY_SIZE == crypto_aead_xchacha20poly1305_ietf_KEYBYTES, "key size");
-static_assert(BUS_MAC_SIZE == crypto_aead_xchacha20poly1305_ietf_ABYTES, "mac size");
-static_assert(BUS_HEADER_SIZE - AT_NONCE == crypto_aead_xchacha20poly1305_ietf_NPUBBYTES,
+static_assert(BUS_KEY_SIZE == BUS_CIPHER_KEY_SIZE, "key size");
+static_assert(BUS_MAC_SIZE == BUS_CIPHER_MAC_SIZE, "mac size");
+static_assert(BUS_HEADER_SIZE - AT_NONCE == BUS_CIPHER_NONCE_SIZE,
 	      "session and counter are the nonce");
 static_assert(AT_COUNTER + sizeof(uint64_t) == BUS_HEADER_SIZE, "the counter is last");
 
@@ -56,6 +57,7 @@ struct bus_crypto {
 	uint8_t session[BUS_SESSION_SIZE];
 	uint64_t datagrams;
 	uint64_t stream_messages;
+	struct bus_cipher *cipher;
 	struct bus_keys keys; /* count 0: insecure */
 	uint8_t key_tags[BUS_KEY_COUNT_MAX][KEY_TAG_SIZE];
 	struct bus_window window;
@@ -179,6 +181,11 @@ int bus_crypto_create(struct bus_crypto **crypto, const char *cluster_name,
 	new = calloc(1, sizeof(*new));
 	if (!new)
 		return -ENOMEM;
+	new->cipher = bus_cipher_create();
+	if (!new->cipher) {
+		free(new);
+		return -ENOMEM;
+	}
 	memcpy(new->cluster_name, cluster_name, name_size);
 	memcpy(new->session, session, BUS_SESSION_SIZE);
 	make_tag(new->cluster_tag, CLUSTER_TAG_SIZE, cluster_name, NULL);
@@ -193,6 +200,7 @@ void bus_crypto_destroy(struct bus_crypto *crypto)
 	if (!crypto)
 		return;
 	sodium_memzero(&crypto->keys, sizeof(crypto->keys));
+	bus_cipher_destroy(crypto->cipher);
 	free(crypto);
 }
 
@@ -260,6 +268,15 @@ static void make_checksum(uint8_t *checksum, const struct associated *associated
 	crypto_generichash_final(&state, checksum, BUS_MAC_SIZE);
 }
 
+static struct bus_cipher_message message_of(const struct associated *associated,
+					    const uint8_t *sealed, const struct bus_key *key)
+{
+	return (struct bus_cipher_message){ .key = key->bytes,
+					    .nonce = sealed + AT_NONCE,
+					    .associated = associated->bytes,
+					    .associated_size = associated->size };
+}
+
 static size_t seal(const struct bus_crypto *crypto, const struct associated *associated,
 		   const void *plain, size_t plain_size, uint8_t *sealed)
 {
@@ -269,9 +286,10 @@ static size_t seal(const struct bus_crypto *crypto, const struct associated *ass
 		memcpy(text, plain, plain_size);
 		make_checksum(text + plain_size, associated, text, plain_size);
 	} else {
-		crypto_aead_xchacha20poly1305_ietf_encrypt(
-			text, NULL, plain, plain_size, associated->bytes, associated->size, NULL,
-			sealed + AT_NONCE, crypto->keys.items[0].bytes);
+		struct bus_cipher_message message =
+			message_of(associated, sealed, &crypto->keys.items[0]);
+
+		bus_cipher_seal(crypto->cipher, &message, plain, plain_size, text);
 	}
 	return plain_size + BUS_OVERHEAD;
 }
@@ -328,12 +346,13 @@ static enum bus_result open_sealed(const struct bus_crypto *crypto,
 	enum bus_result result = BUS_WRONG_KEY;
 
 	for (uint32_t i = 0; i < crypto->keys.count; i++) {
+		struct bus_cipher_message message =
+			message_of(associated, sealed, &crypto->keys.items[i]);
+
 		if (memcmp(sealed + AT_KEY_TAG, crypto->key_tags[i], KEY_TAG_SIZE) != 0)
 			continue;
-		if (crypto_aead_xchacha20poly1305_ietf_decrypt(
-			    plain, NULL, NULL, sealed + BUS_HEADER_SIZE, text_size + BUS_MAC_SIZE,
-			    associated->bytes, associated->size, sealed + AT_NONCE,
-			    crypto->keys.items[i].bytes) == 0)
+		if (bus_cipher_open(crypto->cipher, &message, sealed + BUS_HEADER_SIZE, text_size,
+				    plain))
 			return BUS_OK;
 		result = BUS_FORGED;
 	}
