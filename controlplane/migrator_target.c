@@ -74,6 +74,9 @@ static void end(struct migrator *migrator, const struct migration_target *target
 		.ended_ms = now_ms,
 	};
 
+	/* Two moves of one step are both reported after the second. */
+	if (!task)
+		return;
 	migrator_end_task(task);
 	migrator->counters.in_done += past.is_ok;
 	migrator->counters.in_failed += !past.is_ok;
