@@ -54,13 +54,28 @@ static bool add_signals(struct control_loop *loop)
 	return true;
 }
 
+/* With timers of the clock that counts nanoseconds: the one that libevent takes otherwise moves every 4 ms, and who waits for a millisecond
+ * would wait for it.
+ */
+static struct event_base *create_base(void)
+{
+	struct event_config *config = event_config_new();
+	struct event_base *base = NULL;
+
+	if (config && event_config_set_flag(config, EVENT_BASE_FLAG_PRECISE_TIMER) == 0)
+		base = event_base_new_with_config(config);
+	if (config)
+		event_config_free(config);
+	return base;
+}
+
 struct control_loop *control_loop_create(void)
 {
 	struct control_loop *loop = calloc(1, sizeof(*loop));
 
 	if (!loop)
 		return NULL;
-	loop->base = event_base_new();
+	loop->base = create_base();
 	if (!loop->base || !add_signals(loop)) {
 		control_loop_destroy(loop);
 		return NULL;
