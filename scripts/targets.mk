@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: BSD-3-Clause
 # The targets people call. Included by the Makefile; `make help` prints the text after '##'.
 .DEFAULT_GOAL := all
-.PHONY: help all deps demo test check check-units check-integration bench unit integration check-includes format clean
+.PHONY: help all deps demo test check check-units check-integration bench unit integration check-includes check-specification format clean
 
 SANITIZE_FLAGS := -fsanitize=address,undefined -fno-sanitize-recover=all
 
@@ -109,6 +109,9 @@ $(STAGE)/installed: $(LIB_CLIENT_SO) $(BUILD)/install/libgodwit.a dataplane/clie
 
 check-includes: ## fail on an include against the one direction of layers
 	@scripts/check-includes
+
+check-specification: ## fail when docs/specification.md names what does not exist, or a test that does not run
+	@scripts/check-specification
 
 format: ## format all C sources by .clang-format
 	clang-format -i $$(git ls-files '*.c' '*.h')
