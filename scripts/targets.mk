@@ -138,6 +138,12 @@ $(BUILD)/tests/bench/bench_migration: $(BUILD)/obj/tests/bench/bench_migration.o
 	$(call say,LINK,$@)
 	$(Q)$(CC) $(SANITIZE) -o $@ $^ -lcunit $(LIBS_CONTROL)
 
+.PHONY: negative-controls
+CONTROLS_BIN := $(BUILD)/tests/simulation/test_migration_controls $(BUILD)/tests/simulation/test_data_controls
+
+negative-controls: $(CONTROLS_BIN) ## switch each protection off and see that the tests notice: a line for each
+	@scripts/negative-controls $(CONTROLS_BIN)
+
 # ---- fuzzing ----
 .PHONY: fuzz fuzz-corpus
 FUZZ_SECONDS ?= 60

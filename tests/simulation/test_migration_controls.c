@@ -78,8 +78,8 @@ static void test_each_protection_is_missed_when_it_is_off(void)
 		while (invariant == 0 && seed < control->seed_max)
 			invariant = run_seed(control, control->off, ++seed);
 		if (invariant != 0)
-			printf("  %-24s caught after %u seeds, as invariant %u\n", control->name,
-			       seed, invariant);
+			printf("  %-24s invariant %u caught after %u seeds\n", control->name,
+			       invariant, seed);
 		else
 			printf("  %-24s NOT CAUGHT in %u seeds\n", control->name, seed);
 		CU_ASSERT(invariant != 0 && (control->invariants & SHOWS_AS(invariant)) != 0);
