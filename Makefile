@@ -161,6 +161,11 @@ $(BUILD)/tests/fuzz/%: $(BUILD)/obj/tests/fuzz/%.o $(call obj,$(FUZZ_SHARED_SRC)
 	$(call say,LINK,$@)
 	$(Q)$(CC) $(SANITIZE) $(if $(LIBFUZZER),-fsanitize=fuzzer) -o $@ $(filter %.o,$^) $(filter %.a,$^) -lcunit $(LIBS_CONTROL)
 
+$(BUILD)/tests/model/%: $(BUILD)/obj/tests/model/%.o $(LIB_CONTROLPLANE) $(LIB_DATAPLANE) $(LIB_STORAGE)
+	@mkdir -p $(@D)
+	$(call say,LINK,$@)
+	$(Q)$(CC) $(SANITIZE) -o $@ $^ $(LIBS_CONTROL)
+
 $(BUILD)/tests/bench/%: $(BUILD)/obj/tests/bench/%.o $(LIB_LOADGEN) $(LIB_DATAPLANE) $(LIB_STORAGE)
 	@mkdir -p $(@D)
 	$(call say,LINK,$@)

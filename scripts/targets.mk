@@ -144,6 +144,10 @@ CONTROLS_BIN := $(BUILD)/tests/simulation/test_migration_controls $(BUILD)/tests
 negative-controls: $(CONTROLS_BIN) ## switch each protection off and see that the tests notice: a line for each
 	@scripts/negative-controls $(CONTROLS_BIN)
 
+.PHONY: model
+model: $(BUILD)/tests/model/handover ## visit every interleaving of a hand-over (two minutes; MODEL_DEEP=1: an hour)
+	@scripts/model $< $(if $(MODEL_DEEP),deep)
+
 # ---- fuzzing ----
 .PHONY: fuzz fuzz-corpus
 FUZZ_SECONDS ?= 60
