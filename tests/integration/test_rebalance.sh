@@ -110,4 +110,83 @@ test_orders_that_make_no_sense_are_refused_and_change_nothing() {
 	done
 }
 
+# announces AT PARTITION NODE: whether NODE imports PARTITION, as AT has heard.
+announces() {
+	[ "$(ctl "$1" -o json partitions | python3 -c 'import json, sys
+print(json.load(sys.stdin)["partitions"][int(sys.argv[1])]["importer"])' "$2")" = "$3" ]
+}
+
+# A source that stands still keeps its partition on its way for as long as it is thought alive.
+test_while_a_partition_is_on_its_way_the_cluster_keeps_its_size() {
+	local CLUSTER_PROBE_MS=1000 way='partition 7 is on its way from a to b'
+	cluster_net_create a b c
+	cluster_form a b c
+	node_signal a STOP
+	expect_match "migrate" "$(ctl b migrate 7 b --no-wait)" '^begun: partition 7 from a to b'
+	wait_until 3 announces c 7 b
+	expect_equal "exit code of leave" "$(code_of ctl c cluster leave)" 1
+	expect_match "message" "$(cat "$WORK/output")" "409: $way"
+	expect_equal "exit code of rebalance" "$(code_of ctl c rebalance)" 1
+	expect_match "message" "$(cat "$WORK/output")" "409: $way"
+	expect_equal "exit code of migrate elsewhere" "$(code_of ctl c migrate 7 c)" 1
+	expect_match "message" "$(cat "$WORK/output")" "409: $way already"
+	expect_match "migrations" "$(ctl c migrations)" 'no answer +a .*7 +a +b +preparing'
+	expect_match "cancel at a third node" "$(ctl c cancel 7)" 'cancelled: partition 7 stays'
+	wait_until 3 announces c 7 None
+	expect_match "migrations" "$(ctl b migrations)" '7 +a +b +cancelled'
+	node_signal a CONT
+	wait_until 30 sees_states c "a=alive b=alive c=alive "
+	wait_until 30 sees_states a "a=alive b=alive c=alive "
+	expect_equal "exit code of migrate" "$(code_of ctl c migrate 7 b)" 0
+	wait_until 10 sees_partitions c "$(printf '63 a 1 owned\n1 b 2 owned')"
+}
+
+test_while_a_node_leaves_no_other_change_is_begun() {
+	local CLUSTER_PROBE_MS=1000
+	cluster_net_create a b c
+	cluster_form a b c
+	fill a 20
+	node_signal c STOP
+	ctl a cluster leave --no-wait
+	wait_until 5 says_leaving b a
+	expect_equal "exit code of leave" "$(code_of ctl b cluster leave)" 1
+	expect_match "message" "$(cat "$WORK/output")" '409: a is leaving: wait until it has left'
+	expect_equal "exit code of rebalance" "$(code_of ctl b rebalance)" 1
+	expect_match "message" "$(cat "$WORK/output")" '409: a is leaving'
+	expect_equal "exit code of migrate" "$(code_of ctl b migrate 7 b)" 1
+	expect_match "message" "$(cat "$WORK/output")" '409: a is leaving'
+	expect_equal "exit code of migrate to it" "$(code_of ctl b migrate 7 a)" 1
+	expect_match "message" "$(cat "$WORK/output")" '409: a is leaving: name another node'
+	node_signal c CONT
+	node_end a
+	expect_equal "exit code of the one that left" "$NODE_CODE" 0
+	wait_until 30 sees_states b "a=left b=alive c=alive "
+	wait_until 10 owns b b 32
+	check_items c 20
+}
+
+# says_leaving AT NODE
+says_leaving() {
+	ctl "$1" nodes | grep -q "^$2 .*, leaving"
+}
+
+test_a_rebalance_by_hand_heeds_weights() {
+	cluster_net_create a b c
+	cluster_start a --set cluster.bootstrap=on --set cluster.join=none
+	wait_until 10 logged a 'cluster: member '
+	cluster_start b --set cluster.weight=300
+	wait_until 20 sees_states a "a=alive b=alive "
+	fill a 20
+	expect_match "dry run" "$(ctl a rebalance --dry-run)" '63 +a +b'
+	expect_equal "moves" "$(ctl a rebalance --dry-run | grep -c ' a *b$')" 48
+	expect_equal "nothing moved" "$(partitions_at b)" "64 a 1 owned"
+	expect_match "rebalance" "$(ctl b rebalance)" 'rebalanced: 48 partitions were to move'
+	wait_until 10 sees_partitions a "$(printf '16 a 1 owned\n48 b 2 owned')"
+	expect_equal "again" "$(ctl a rebalance)" "balanced: nothing to move"
+	check_items b 20
+	cluster_start c --set cluster.weight=0
+	wait_until 20 sees_states a "a=alive b=alive c=alive "
+	expect_equal "for a node without weight" "$(ctl c rebalance)" "balanced: nothing to move"
+}
+
 run_tests
