@@ -8,7 +8,7 @@
 
 #include "controlplane/rebalancer.h"
 
-#define TICK_MS 200u
+#define TICK_MS 50u
 #define VIEW_COUNT_MAX 256u
 
 struct rebalance_driver {

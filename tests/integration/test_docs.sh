@@ -27,4 +27,11 @@ test_the_page_about_http() {
 	expect_match "output" "$(cat "$WORK/page.log")" 'ETag: "[0-9]+"'
 }
 
+test_the_page_about_clusters() {
+	net_create a
+	run_page cluster.md
+	expect_match "output" "$(cat "$WORK/page.log")" 'partition 0 has moved from a to b'
+	expect_match "output" "$(cat "$WORK/page.log")" '[^ ]hello|^hello|\+ .*get greeting.hello'
+}
+
 run_tests
