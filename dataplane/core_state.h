@@ -108,6 +108,7 @@ struct request_batch {
 	uint32_t request_count;
 	uint32_t begun;           /* operations whose lookup has begun: the first so many */
 	uint64_t foreign_workers; /* whose items are read here */
+	bool has_writes;
 };
 
 /* Requests that wait until a migrating partition has found its owner: so many at most, ... */

@@ -348,6 +348,7 @@ static bool admit_new(struct core *core, struct request *request,
 	if (unlikely(summary->foreign_count > 0) && forward(core, request, summary))
 		return false;
 	request->has_ticket = true;
+	core->batch.has_writes = true;
 	request->writes_open = summary->write_count;
 	return true;
 }
@@ -453,7 +454,8 @@ static void begin_lookup(struct core *core)
 		uint32_t left = batch->keys.count - batch->begun;
 		uint32_t count = left < LOOKUP_CHUNK ? left : LOOKUP_CHUNK;
 
-		shard_lookup_begin(core->shard, &batch->keys, batch->begun, count);
+		shard_lookup_begin(core->shard, &batch->keys, batch->begun, count,
+				   batch->has_writes);
 		batch->begun += count;
 	}
 }
@@ -475,6 +477,7 @@ static void empty_batch(struct request_batch *batch)
 	batch->keys.count = 0;
 	batch->begun = 0;
 	batch->foreign_workers = 0;
+	batch->has_writes = false;
 }
 
 /* The replies of a request that only reads stand where its keys stood: what earlier requests of the batch have replaced
@@ -607,6 +610,7 @@ static void dispatch_large(struct core *core, struct request *request)
 		at = request->payload + WIRE_HEADER_SIZE;
 		for (uint32_t read = 0; read < op_count; read += keys->count) {
 			at = read_chunk(core, request, at, op_count - read, &again);
+			core->batch.has_writes = request->has_ticket;
 			finish_lookup(core);
 			execute(core, request, 0, keys->count);
 		}

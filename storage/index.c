@@ -212,17 +212,20 @@ static void find_rest(const struct index_view *view, const uint64_t **digests, u
 	}
 	if (missing_count == 0)
 		return;
-	index_table_find_bulk(view->current, missing, missing_count, found);
+	index_table_find_bulk(view->current, missing, missing_count, found, NULL);
 	for (uint32_t i = 0; i < missing_count; i++)
 		items[at[i]] = found[i];
 }
 
+/* Positions are told only while there is one table. */
 static void find_all(const struct index_view *view, const struct key_ref *keys, uint32_t count,
-		     struct item **items)
+		     struct item **items, int32_t *positions)
 {
 	const uint64_t *digests[SHARD_BATCH_MAX];
 
 	assert(count > 0 && count <= SHARD_BATCH_MAX);
+	for (uint32_t i = 0; positions && i < count; i++)
+		positions[i] = -1;
 	if (count == 1) {
 		items[0] = find(view, keys[0].digest.low);
 		return;
@@ -230,19 +233,19 @@ static void find_all(const struct index_view *view, const struct key_ref *keys, 
 	for (uint32_t i = 0; i < count; i++)
 		digests[i] = &keys[i].digest.low;
 	if (!view->previous) {
-		index_table_find_bulk(view->current, digests, count, items);
+		index_table_find_bulk(view->current, digests, count, items, positions);
 		return;
 	}
-	index_table_find_bulk(view->previous, digests, count, items);
+	index_table_find_bulk(view->previous, digests, count, items, NULL);
 	find_rest(view, digests, count, items);
 }
 
 void index_lookup_begin(const struct index *index, const struct key_ref *keys, uint32_t count,
-			struct item **items)
+			struct item **items, int32_t *positions)
 {
 	if (count == 0)
 		return;
-	find_all(rcu_dereference(index->view), keys, count, items);
+	find_all(rcu_dereference(index->view), keys, count, items, positions);
 	for (uint32_t i = 0; i < count; i++) {
 		rte_prefetch0(items[i]);
 		rte_prefetch0((const uint8_t *)items[i] + 64);
@@ -261,7 +264,7 @@ void index_lookup_end(const struct index *index, const struct key_ref *keys, uin
 void index_lookup(const struct index *index, const struct key_ref *keys, uint32_t count,
 		  struct item **items)
 {
-	index_lookup_begin(index, keys, count, items);
+	index_lookup_begin(index, keys, count, items, NULL);
 	index_lookup_end(index, keys, count, items);
 }
 
@@ -353,9 +356,9 @@ void index_move(struct index *index, const struct key_digest *digests, struct it
 	for (uint32_t i = 0; i < count; i++)
 		low[i] = &digests[i].low;
 	if (count > 0) {
-		index_table_find_bulk(previous, low, count, found);
+		index_table_find_bulk(previous, low, count, found, NULL);
 		/* Nothing is there: this fetches the buckets that the entries go to. */
-		index_table_find_bulk(index->current->table, low, count, ignored);
+		index_table_find_bulk(index->current->table, low, count, ignored, NULL);
 	}
 	for (uint32_t i = 0; i < count; i++) {
 		if (found[i] == items[i])
@@ -451,6 +454,17 @@ void index_replace(struct index *index, struct key_digest digest, const struct i
 		index_table_update(index->previous->table, half, item);
 	else
 		index_table_update(index->current->table, half, item);
+}
+
+/* Why the position is the entry's when that points to 'old'. It was found while there was one table, and there still is
+ * one: the same, because a growth cannot begin and end without a quiescent state of the owner. An item has one live
+ * entry; one that was removed is not used for another key before a grace period, and what it points to is retired.
+ */
+void index_replace_at(struct index *index, struct key_digest digest, int32_t position,
+		      const struct item *old, struct item *item)
+{
+	if (index->previous || !index_table_update_at(index->current->table, position, old, item))
+		index_replace(index, digest, old, item);
 }
 
 /* A position of the previous table is not retired: nothing will be added there. */

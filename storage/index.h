@@ -59,10 +59,11 @@ void index_lookup(const struct index *index, const struct key_ref *keys, uint32_
 		  struct item **items);
 
 /* The same in two steps, for a caller that has other work while memory is fetched. The first finds
- * candidates and prefetches them; the second compares their keys.
+ * candidates and prefetches them; the second compares their keys. positions[i] is for index_replace_at();
+ * NULL when it is not wanted.
  */
 void index_lookup_begin(const struct index *index, const struct key_ref *keys, uint32_t count,
-			struct item **items);
+			struct item **items, int32_t *positions);
 void index_lookup_end(const struct index *index, const struct key_ref *keys, uint32_t count,
 		      struct item **items);
 
@@ -75,6 +76,12 @@ enum status index_insert(struct index *index, const struct key_ref *key, struct 
 /* Makes the entry of 'old' point to 'item', which has the same key (owner). */
 void index_replace(struct index *index, struct key_digest digest, const struct item *old,
 		   struct item *item);
+
+/* The same without another lookup where possible: 'position' is of the lookup, since the last quiescent state, that found
+ * 'old' or what it replaced.
+ */
+void index_replace_at(struct index *index, struct key_digest digest, int32_t position,
+		      const struct item *old, struct item *item);
 
 /* Removes the entry of 'old' (owner). */
 void index_remove(struct index *index, struct key_digest digest, const struct item *old);

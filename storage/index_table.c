@@ -57,26 +57,34 @@ struct index_table *index_table_create(const char *name, uint32_t entry_max)
 	return table;
 }
 
-/* Adds two keys for a moment, to learn where the first positions' keys lie: entries[0] and entries[1] of the store. */
-static bool find_entries(const struct index_table *table, uint8_t *entries[2])
+/* Adds a key for a moment; returns where it and its data lie at 'position', or NULL when that is not as expected. */
+static struct index_entry *probe_entry(struct index_table *table, uint64_t digest, int32_t position)
 {
-	const uint64_t digests[2] = { 1, 2 };
-	int32_t positions[2];
-	bool found = true;
+	hash_sig_t signature = key_digest_signature(digest);
+	struct index_entry *entry = NULL;
+	void *data = &digest;
+	void *key;
 
-	for (uint32_t i = 0; i < 2; i++) {
-		positions[i] = rte_hash_add_key_with_hash(table->hash, &digests[i],
-							  key_digest_signature(digests[i]));
-		found &= positions[i] == (int32_t)i &&
-			 rte_hash_get_key_with_position(table->hash, positions[i],
-							(void **)&entries[i]) == 0;
-	}
-	for (uint32_t i = 0; i < 2 && positions[i] >= 0; i++) {
-		rte_hash_del_key_with_hash(table->hash, &digests[i],
-					   key_digest_signature(digests[i]));
-		rte_hash_free_key_with_position(table->hash, positions[i]);
-	}
-	return found && entries[0] < entries[1];
+	if (rte_hash_add_key_with_hash_data(table->hash, &digest, signature, data) == 0 &&
+	    rte_hash_lookup_with_hash(table->hash, &digest, signature) == position &&
+	    rte_hash_get_key_with_position(table->hash, position, &key) == 0)
+		entry = (struct index_entry *)((uint8_t *)key - offsetof(struct index_entry, key));
+	if (entry && (entry->key != digest || (void *)entry->data != data))
+		entry = NULL;
+	position = rte_hash_del_key_with_hash(table->hash, &digest, signature);
+	if (position >= 0)
+		rte_hash_free_key_with_position(table->hash, position);
+	return entry;
+}
+
+/* The first positions tell where all entries lie. */
+static void find_entries(struct index_table *table)
+{
+	struct index_entry *first = probe_entry(table, 1, 0);
+	struct index_entry *second = probe_entry(table, 2, 1);
+
+	if (first && second == first + 1)
+		table->entries = first;
 }
 
 /* A quarter of a table, and more when it is young, is never used before it grows: the entries there, which are still zero,
@@ -84,17 +92,13 @@ static bool find_entries(const struct index_table *table, uint8_t *entries[2])
  */
 static void give_back_spare(struct index_table *table)
 {
-	uint8_t *entries[2] = { NULL, NULL };
-	uint8_t *ahead;
-
-	if (table->entry_max <= 2 * ENTRIES_AHEAD || !find_entries(table, entries))
+	if (!table->entries || table->entry_max <= 2 * ENTRIES_AHEAD)
 		return;
-	table->entry_stride = (size_t)(entries[1] - entries[0]);
-	ahead = entries[0] + ENTRIES_AHEAD * table->entry_stride;
-	table->spare_size = (table->entry_max - ENTRIES_AHEAD - 1) * table->entry_stride;
-	table->spare = index_memory_give_back(&table->memory, ahead, &table->spare_size);
-	table->spare_position =
-		(uint32_t)((size_t)(table->spare - entries[0]) / table->entry_stride);
+	table->spare_size = (table->entry_max - ENTRIES_AHEAD - 1) * sizeof(struct index_entry);
+	table->spare = index_memory_give_back(
+		&table->memory, (uint8_t *)&table->entries[ENTRIES_AHEAD], &table->spare_size);
+	table->spare_position = (uint32_t)((size_t)(table->spare - (uint8_t *)table->entries) /
+					   sizeof(struct index_entry));
 }
 
 bool index_table_prefault(struct index_table *table)
@@ -104,13 +108,13 @@ bool index_table_prefault(struct index_table *table)
 
 	if (table->spare_size == 0 || added + ENTRIES_AHEAD / 2 <= table->spare_position)
 		return false;
-	size = (added + ENTRIES_AHEAD - table->spare_position) * table->entry_stride;
+	size = (added + ENTRIES_AHEAD - table->spare_position) * sizeof(struct index_entry);
 	if (size > table->spare_size)
 		size = table->spare_size;
 	index_memory_touch(table->spare, size);
 	table->spare += size;
 	table->spare_size -= size;
-	table->spare_position += (uint32_t)(size / table->entry_stride);
+	table->spare_position += (uint32_t)(size / sizeof(struct index_entry));
 	return true;
 }
 
@@ -133,6 +137,7 @@ int index_table_build(struct index_table *table)
 	if (!table->hash)
 		return -ENOMEM;
 	rte_hash_set_cmp_func(table->hash, table_compare);
+	find_entries(table);
 	give_back_spare(table);
 	return 0;
 }
@@ -155,21 +160,42 @@ struct item *index_table_find(const struct index_table *table, uint64_t digest)
 	return position >= 0 ? item : NULL;
 }
 
-uint32_t index_table_find_bulk(const struct index_table *table, const uint64_t *const *digests,
-			       uint32_t count, struct item **items)
+static void forget_positions(int32_t *positions, uint32_t count)
 {
-	hash_sig_t signatures[SHARD_BATCH_MAX];
+	for (uint32_t i = 0; positions && i < count; i++)
+		positions[i] = -1;
+}
+
+/* Without positions. */
+static void find_bulk_data(const struct index_table *table, const void **keys,
+			   hash_sig_t *signatures, uint32_t count, struct item **items)
+{
 	uint64_t hits = 0;
-	uint32_t i;
+
+	memset(items, 0, count * sizeof(*items));
+	rte_hash_lookup_with_hash_bulk_data(table->hash, keys, signatures, count, &hits,
+					    (void **)items);
+}
+
+void index_table_find_bulk(const struct index_table *table, const uint64_t *const *digests,
+			   uint32_t count, struct item **items, int32_t *positions)
+{
+	const void **keys = (const void **)(uintptr_t)digests;
+	hash_sig_t signatures[SHARD_BATCH_MAX];
 
 	assert(count <= SHARD_BATCH_MAX);
-	for (i = 0; i < count; i++) {
+	for (uint32_t i = 0; i < count; i++)
 		signatures[i] = key_digest_signature(*digests[i]);
-		items[i] = NULL;
+	if (!table->entries || !positions) {
+		find_bulk_data(table, keys, signatures, count, items);
+		forget_positions(positions, count);
+		return;
 	}
-	rte_hash_lookup_with_hash_bulk_data(table->hash, (const void **)(uintptr_t)digests,
-					    signatures, count, &hits, (void **)items);
-	return (uint32_t)hits;
+	rte_hash_lookup_with_hash_bulk(table->hash, keys, signatures, count, positions);
+	for (uint32_t i = 0; i < count; i++)
+		items[i] = positions[i] < 0 ? NULL
+					    : __atomic_load_n(&table->entries[positions[i]].data,
+							      __ATOMIC_ACQUIRE);
 }
 
 bool index_table_add(struct index_table *table, uint64_t digest, struct item *item)

@@ -12,6 +12,12 @@
 #include "storage/item.h"
 #include "storage/limits.h"
 
+/* What rte_hash keeps of a key. The declaration is its own affair; index_table_build() looks whether this is it. */
+struct index_entry {
+	struct item *data;
+	uint64_t key;
+};
+
 /* An rte_hash (lock-free readers, one writer, entries not freed on delete) with the digest as key
  * and the item as data.
  *
@@ -26,10 +32,10 @@ struct index_table {
 	uint32_t entry_added;   /* ever, up to entry_max (owner); naturally atomic */
 	struct index_memory memory;
 
-	/* Keys and data, a part of 'memory', in the order of positions. rte_hash hands positions out in ascending order until
+	/* Keys and data in the order of positions: see index_table_data(). rte_hash hands positions out in ascending order until
 	 * all were used once, so what it has not reached need not be resident.
 	 */
-	size_t entry_stride;     /* bytes from one to the next */
+	struct index_entry *entries; /* NULL: they are not where they are looked for */
 	uint8_t *spare;          /* NULL: all are resident, or spare_size is 0 */
 	size_t spare_size;       /* bytes */
 	uint32_t spare_position; /* whose entry starts there */
@@ -63,11 +69,11 @@ void index_table_destroy(struct index_table *table);
 /* The item under 'digest', or NULL. */
 struct item *index_table_find(const struct index_table *table, uint64_t digest);
 
-/* Sets items[i] to what digests[i] points to maps to, or NULL; returns a mask of the found ones.
- * 'count' is at most SHARD_BATCH_MAX.
+/* Sets items[i] to what digests[i] points to maps to, or NULL, and positions[i] to its position, negative when there is none or
+ * it is of no use to index_table_update_at(). 'positions' may be NULL. 'count' is at most SHARD_BATCH_MAX.
  */
-uint32_t index_table_find_bulk(const struct index_table *table, const uint64_t *const *digests,
-			       uint32_t count, struct item **items);
+void index_table_find_bulk(const struct index_table *table, const uint64_t *const *digests,
+			   uint32_t count, struct item **items, int32_t *positions);
 
 /* Maps 'digest', which has no entry yet, to 'item' (owner). False when there is no room: nothing
  * changed.
@@ -76,6 +82,18 @@ bool index_table_add(struct index_table *table, uint64_t digest, struct item *it
 
 /* Points the entry of 'digest', which exists, to 'item' (owner). */
 void index_table_update(struct index_table *table, uint64_t digest, struct item *item);
+
+/* The same for the entry at 'position', found in this table since the last quiescent state, if it still points to 'old'; else
+ * false, and nothing changed (owner). Spares another lookup.
+ */
+static inline bool index_table_update_at(struct index_table *table, int32_t position,
+					 const struct item *old, struct item *item)
+{
+	if (position < 0 || table->entries[position].data != old)
+		return false;
+	__atomic_store_n(&table->entries[position].data, item, __ATOMIC_RELEASE);
+	return true;
+}
 
 /* Removes the entry of 'digest' (owner). Its position, or -1 when there is none. The position can
  * be used again only after index_table_free_position(), a grace period later.

@@ -308,13 +308,19 @@ static void grow_by_insert(struct shard *shard)
 
 void shard_lookup(const struct shard *shard, struct shard_batch *batch)
 {
-	index_lookup(shard->index, batch->keys, batch->count, batch->items);
+	shard_lookup_begin(shard, batch, 0, batch->count, true);
+	shard_lookup_end(shard, batch, 0, batch->count);
 }
 
 void shard_lookup_begin(const struct shard *shard, struct shard_batch *batch, uint32_t first,
-			uint32_t count)
+			uint32_t count, bool will_write)
 {
-	index_lookup_begin(shard->index, batch->keys + first, count, batch->items + first);
+	int32_t *positions = batch->positions + first;
+
+	if (!will_write)
+		memset(positions, 0xff, count * sizeof(*positions));
+	index_lookup_begin(shard->index, batch->keys + first, count, batch->items + first,
+			   will_write ? positions : NULL);
 }
 
 void shard_lookup_end(const struct shard *shard, struct shard_batch *batch, uint32_t first,
@@ -431,12 +437,14 @@ static void count_expiring(struct shard *shard, const struct item *item, const s
 	shard->expiring_items -= old && item_expires_at_ms(old) ? 1 : 0;
 }
 
-static void replace_item(struct shard *shard, struct partition *partition, struct key_digest digest,
-			 struct item *item, struct item *old)
+/* 'i' is the key's in the batch. */
+static void replace_item(struct shard *shard, struct partition *partition,
+			 const struct shard_batch *batch, uint32_t i, struct item *item,
+			 struct item *old)
 {
 	item->slot = old->slot;
 	item->flags |= old->flags & ITEM_VISITED;
-	index_replace(shard->index, digest, old, item);
+	index_replace_at(shard->index, batch->keys[i].digest, batch->positions[i], old, item);
 	partition_slot_publish(partition, item, old);
 	count_expiring(shard, item, old);
 	retire_item(shard, old);
@@ -478,7 +486,7 @@ enum status shard_put(struct shard *shard, struct shard_batch *batch, uint32_t i
 
 	item->version = partition_version_next(partition);
 	if (old) {
-		replace_item(shard, partition, batch->keys[i].digest, item, old);
+		replace_item(shard, partition, batch, i, item, old);
 		batch->items[i] = item;
 		return STATUS_OK;
 	}
@@ -545,7 +553,7 @@ static enum status apply_one(struct shard *shard, struct shard_batch *batch, uin
 	if (!item)
 		return shard_refusal(shard);
 	if (old)
-		replace_item(shard, partition, batch->keys[i].digest, item, old);
+		replace_item(shard, partition, batch, i, item, old);
 	else
 		status = insert_item(shard, partition, &batch->keys[i], item);
 	if (status != STATUS_OK) {

@@ -69,6 +69,7 @@ struct shard_batch {
 	uint32_t count;
 	struct key_ref keys[SHARD_BATCH_MAX];
 	struct item *items[SHARD_BATCH_MAX];
+	int32_t positions[SHARD_BATCH_MAX]; /* in the index, for shard_put() */
 };
 
 /* Fills batch->items from batch->keys. Expired items are returned: the caller compares with its
@@ -79,10 +80,10 @@ void shard_lookup(const struct shard *shard, struct shard_batch *batch);
 /* The same in two steps for 'count' keys from 'first' on, so that the caller may do other work while
  * the items are fetched: gather more keys of the batch, or execute earlier ones. In between items[]
  * holds candidates that no one but the writes to earlier keys of the same batch may touch; those
- * keep it coherent as ever.
+ * keep it coherent as ever. 'will_write' makes writes to these keys cheaper, and the lookup a little dearer.
  */
 void shard_lookup_begin(const struct shard *shard, struct shard_batch *batch, uint32_t first,
-			uint32_t count);
+			uint32_t count, bool will_write);
 void shard_lookup_end(const struct shard *shard, struct shard_batch *batch, uint32_t first,
 		      uint32_t count);
 

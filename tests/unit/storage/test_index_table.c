@@ -95,8 +95,7 @@ static void entries_come_and_go_where_nothing_was_resident(void)
 		if (i < window)
 			continue;
 		wrong += index_table_find(table, digest_of(i - window)) != item_of(i - window);
-		index_table_free_position(table,
-					  index_table_remove(table, digest_of(i - window)));
+		index_table_free_position(table, index_table_remove(table, digest_of(i - window)));
 	}
 	CU_ASSERT_EQUAL(wrong, 0);
 	CU_ASSERT_EQUAL(table->entry_count, window);
@@ -108,11 +107,61 @@ static void entries_come_and_go_where_nothing_was_resident(void)
 	index_table_destroy(table);
 }
 
+static void find_three(const struct index_table *table, struct item *items[3], int32_t positions[3])
+{
+	const uint64_t digests[3] = { digest_of(0), digest_of(1), digest_of(2) };
+	const uint64_t *pointers[3] = { &digests[0], &digests[1], &digests[2] };
+
+	index_table_find_bulk(table, pointers, 3, items, positions);
+}
+
+/* Where it was found, but only while it points to what was found there. */
+static void an_entry_is_updated_at_its_position(void)
+{
+	struct index_table *table = built_table();
+	struct item *items[3];
+	int32_t positions[3];
+
+	CU_ASSERT(index_table_add(table, digest_of(0), item_of(0)));
+	CU_ASSERT(index_table_add(table, digest_of(1), item_of(1)));
+	find_three(table, items, positions);
+	CU_ASSERT(positions[0] >= 0 && positions[1] >= 0 && positions[0] != positions[1]);
+	CU_ASSERT(positions[2] < 0);
+	CU_ASSERT_PTR_NULL(items[2]);
+	CU_ASSERT(index_table_update_at(table, positions[0], item_of(0), item_of(7)));
+	CU_ASSERT_FALSE(index_table_update_at(table, positions[0], item_of(0), item_of(8)));
+	CU_ASSERT_FALSE(index_table_update_at(table, positions[1], item_of(0), item_of(8)));
+	CU_ASSERT_FALSE(index_table_update_at(table, positions[2], item_of(2), item_of(8)));
+	CU_ASSERT_PTR_EQUAL(index_table_find(table, digest_of(0)), item_of(7));
+	CU_ASSERT_PTR_EQUAL(index_table_find(table, digest_of(1)), item_of(1));
+	index_table_destroy(table);
+}
+
+static void without_known_places_entries_are_looked_up(void)
+{
+	struct index_table *table = built_table();
+	struct item *items[3];
+	int32_t positions[3] = { 5, 5, 5 };
+
+	CU_ASSERT(index_table_add(table, digest_of(0), item_of(0)));
+	table->entries = NULL; /* as if rte_hash had another layout */
+	find_three(table, items, positions);
+	CU_ASSERT_PTR_EQUAL(items[0], item_of(0));
+	CU_ASSERT(positions[0] < 0 && positions[1] < 0 && positions[2] < 0);
+	CU_ASSERT_FALSE(index_table_update_at(table, positions[0], item_of(0), item_of(7)));
+	find_three(table, items, NULL);
+	CU_ASSERT_PTR_EQUAL(items[0], item_of(0));
+	CU_ASSERT_PTR_NULL(items[1]);
+	index_table_destroy(table);
+}
+
 int main(void)
 {
 	static const struct unit_test tests[] = {
 		UNIT_TEST(entries_become_resident_ahead_of_their_use),
 		UNIT_TEST(entries_come_and_go_where_nothing_was_resident),
+		UNIT_TEST(an_entry_is_updated_at_its_position),
+		UNIT_TEST(without_known_places_entries_are_looked_up),
 		{ NULL, NULL },
 	};
 
