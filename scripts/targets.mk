@@ -125,11 +125,20 @@ clean: ## remove build/
 simulation: $(SIMULATION_TEST_BIN) ## run the tests of many nodes on virtual time
 	scripts/run-units $(SIMULATION_TEST_BIN)
 
+$(BUILD)/simulate: $(BUILD)/tests/simulation/simulate
+	$(Q)cp $< $@
+
+.PHONY: soak
+SOAK_MINUTES ?= 60
+SOAK_FROM ?= $(shell date +%s)
+soak: $(BUILD)/simulate ## run the simulation of whole clusters on new seeds (SOAK_MINUTES=60); build/simulate --help says more
+	$< --seeds $(SOAK_FROM)000..18446744073709551615 --minutes $(SOAK_MINUTES)
+
 gossip-cost: $(BUILD)/tests/simulation/gossip_cost ## print what gossip costs at 3 to 1,000 nodes
 	$<
 
 .PHONY: build-tests
-build-tests: $(UNIT_BIN) $(SIMULATION_TEST_BIN) $(FUZZ_BIN) ## build all test programs, run none
+build-tests: $(UNIT_BIN) $(SIMULATION_TEST_BIN) $(BUILD)/simulate $(FUZZ_BIN) ## build all test programs, run none
 
 # Two nodes in one thread, as the unit tests have them.
 $(BUILD)/tests/bench/bench_migration: $(BUILD)/obj/tests/bench/bench_migration.o \

@@ -67,7 +67,7 @@ static void create_shared(struct unit_node *node, const struct unit_node_options
 	shared->partition_count = or_default(options->partition_count, 64);
 	shared->datagram_size_max = UNIT_NODE_DATAGRAM_MAX;
 	shared->value_size_max = UNIT_NODE_DATAGRAM_MAX - WIRE_HEADER_SIZE - WIRE_REPLY_OP_SIZE;
-	shared->boot_id = 77;
+	shared->boot_id = 77 + options->life;
 	unit_node_mac(mac, options->number);
 	packet_local_init(&shared->local, mac, self.ipv4, UNIT_NODE_PORT, self.worker_count);
 	shared->pool = mbuf_pool();
@@ -101,6 +101,8 @@ static void create_core(struct unit_node *node, const struct unit_node_options *
 
 	snprintf(name, sizeof(name), "unit%u", made++ % 1000000);
 	memset(seed, (int)(16 * options->number + i) + 1, sizeof(seed));
+	for (size_t at = 0; at < sizeof(seed); at += 16)
+		memcpy(seed + at, &options->life, sizeof(options->life));
 	require(shard_create(&parts.shard, &shard) == 0, "no shard");
 	require(session_table_create(&parts.sessions, i, or_default(options->session_count, 64),
 				     seed) == 0,

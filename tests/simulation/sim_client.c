@@ -1,0 +1,459 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* Greeting, asking, asking again with the same sequence; what answers mean for the history. */
+#include "tests/simulation/sim_client.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "dataplane/packet_build.h"
+#include "dataplane/packet_parse.h"
+#include "dataplane/wire_hello.h"
+
+#define CLIENT_IPV4 0x0a020201u
+#define CLIENT_PORT 9000u
+#define RETRY_US 30000u
+#define RETRY_US_MAX 240000u
+/* A node that does not answer greetings for so many times is left alone. */
+#define GREETINGS_MAX 8u
+#define FILLED_SIZE_MAX 300u
+#define FRAME_SIZE 2048u
+
+/* ---- values: number, key, and a filling that depends on both ---- */
+
+static uint32_t value_size_of(uint32_t number)
+{
+	return 8 + number * 13 % (FILLED_SIZE_MAX - 8);
+}
+
+static void make_value(uint8_t *value, uint32_t key, uint32_t number)
+{
+	wire_put_u32(value, number);
+	wire_put_u32(value + 4, key);
+	memset(value + 8, (int)(number + key), value_size_of(number) - 8);
+}
+
+static uint32_t read_value(struct sim_client *client, const struct wire_reply_op *op)
+{
+	const struct sim_key *key = &client->options.history->keys[client->key];
+	uint8_t expected[FILLED_SIZE_MAX];
+	char text[24] = "";
+	uint32_t number;
+
+	if (key->is_counter) {
+		memcpy(text, op->value, op->value_size < 20 ? op->value_size : 20);
+		return (uint32_t)strtoul(text, NULL, 10);
+	}
+	number = op->value_size >= 8 ? wire_get_u32(op->value) : 0;
+	make_value(expected, client->key, number);
+	if (op->value_size != value_size_of(number) ||
+	    memcmp(op->value, expected, op->value_size) != 0)
+		sim_history_violate(client->options.history, 2, "%s: write %u is torn", key->name,
+				    number);
+	return number;
+}
+
+/* ---- operations ---- */
+
+static struct sim_history *history_of(const struct sim_client *client)
+{
+	return client->options.history;
+}
+
+static const struct sim_key *key_of(const struct sim_client *client)
+{
+	return &client->options.history->keys[client->key];
+}
+
+static uint32_t worker_of(const struct sim_client *client)
+{
+	return key_of(client)->partition % client->options.worker_count;
+}
+
+static struct unit_client *session_of(struct sim_client *client)
+{
+	return &client->sessions[client->node][worker_of(client)];
+}
+
+static bool is_write(const struct sim_client *client)
+{
+	return client->operation != SIM_GET;
+}
+
+static uint32_t chance(struct sim_client *client, uint32_t below)
+{
+	return prng_below(&client->prng, below);
+}
+
+static void rest(struct sim_client *client, uint64_t pause_us)
+{
+	client->state = SIM_CLIENT_RESTING;
+	client->due_us = client->now_us + pause_us;
+}
+
+static void end_write(struct sim_client *client, enum sim_outcome outcome, uint32_t number)
+{
+	struct sim_history *history = history_of(client);
+
+	if (client->operation == SIM_COUNT_UP)
+		sim_history_end_count(history, client->key, outcome, number);
+	else if (client->operation == SIM_REMOVE && outcome == SIM_DONE)
+		sim_history_end_removal(history, client->key, client->number, number != 0);
+	else
+		sim_history_end_write(history, client->key, client->number, outcome);
+}
+
+static void tell(const struct sim_client *client, const char *what, uint32_t number)
+{
+	static const char *const operations[] = { "reads", "writes", "removes", "counts" };
+
+	if (history_of(client)->story)
+		fprintf(history_of(client)->story,
+			"%10.6f  client %u %s %s (number %u) by node %u, sequence %u: %s %u\n",
+			(double)client->now_us / 1e6, client->options.number,
+			operations[client->operation], key_of(client)->name, client->number,
+			client->node, client->sessions[client->node][worker_of(client)].sequence,
+			what, number);
+}
+
+/* The operation is over. 'number': what a count came to, or whether a removal found the key. */
+static void finish(struct sim_client *client, enum sim_outcome outcome, uint32_t number)
+{
+	uint64_t took_us = client->now_us - client->begun_us;
+	uint64_t pause_us = 1 + chance(client, 2 * client->options.pause_us);
+	static const char *const outcomes[] = { "done", "not done", "unknown" };
+
+	tell(client, outcomes[outcome], number);
+	if (is_write(client))
+		end_write(client, outcome, number);
+	if (outcome == SIM_DONE) {
+		client->counts.done++;
+		if (took_us > client->counts.longest_us)
+			client->counts.longest_us = took_us;
+	}
+	client->counts.failed += outcome == SIM_NOT_DONE;
+	if (outcome == SIM_UNKNOWN && is_write(client)) {
+		client->counts.unknown++;
+		pause_us += SIM_SETTLE_MS * 1000;
+	}
+	rest(client, pause_us);
+}
+
+static void give_up(struct sim_client *client)
+{
+	finish(client, client->is_sent ? SIM_UNKNOWN : SIM_NOT_DONE, 0);
+}
+
+/* ---- sending ---- */
+
+static void transmit(struct sim_client *client, const struct unit_datagram *datagram)
+{
+	const struct unit_client *session = session_of(client);
+	uint32_t shift = client->tries < 3 ? client->tries : 3;
+	uint8_t frame[FRAME_SIZE];
+
+	client->options.send(client->options.context, frame,
+			     unit_frame(frame, session, worker_of(client), datagram));
+	client->tries++;
+	client->due_us = client->now_us + (RETRY_US << shift);
+	if (client->due_us > client->now_us + RETRY_US_MAX)
+		client->due_us = client->now_us + RETRY_US_MAX;
+}
+
+static void greet(struct sim_client *client)
+{
+	struct wire_hello body = { .client_nonce = client->nonce, .challenge = client->challenge };
+	struct wire_header header = { .kind = WIRE_HELLO };
+	struct unit_datagram hello = { .size = WIRE_HEADER_SIZE + WIRE_HELLO_BODY_SIZE };
+
+	wire_header_write(hello.payload, &header);
+	wire_hello_write(hello.payload + WIRE_HEADER_SIZE, &body);
+	transmit(client, &hello);
+}
+
+static void build_request(struct sim_client *client)
+{
+	static const uint8_t opcodes[] = {
+		[SIM_GET] = WIRE_GET,
+		[SIM_SET] = WIRE_SET,
+		[SIM_REMOVE] = WIRE_DELETE,
+		[SIM_COUNT_UP] = WIRE_INCREMENT,
+	};
+	uint8_t value[FILLED_SIZE_MAX];
+	struct wire_request_op op = { .opcode = opcodes[client->operation],
+				      .key = (const uint8_t *)key_of(client)->name,
+				      .key_size = (uint16_t)strlen(key_of(client)->name),
+				      .value = value };
+
+	if (client->operation == SIM_SET) {
+		make_value(value, client->key, client->number);
+		op.value_size = value_size_of(client->number);
+	}
+	if (client->operation == SIM_COUNT_UP) {
+		wire_put_u64(value, 1);
+		wire_put_u64(value + 8, 1);
+		op.value_size = 16;
+	}
+	unit_request_begin(&client->datagram, session_of(client));
+	unit_request_add(&client->datagram, &op);
+}
+
+/* Turns to client->node, by a session or for one. */
+static void approach(struct sim_client *client)
+{
+	client->tries = 0;
+	if (session_of(client)->session_id == 0) {
+		client->state = SIM_CLIENT_GREETING;
+		client->nonce = prng_next(&client->prng);
+		client->challenge = 0;
+		greet(client);
+		return;
+	}
+	client->state = SIM_CLIENT_ASKING;
+	client->is_sent = true;
+	build_request(client);
+	transmit(client, &client->datagram);
+}
+
+/* Mostly the owner, as far as it is known; sometimes anybody, who forwards it. */
+static void choose_node(struct sim_client *client)
+{
+	client->node = client->owners[key_of(client)->partition];
+	if (chance(client, 4) == 0)
+		client->node = chance(client, client->options.node_count);
+}
+
+/* Nothing of the operation is under way: it goes to a node, after a pause. */
+static void turn_elsewhere(struct sim_client *client, uint64_t pause_us)
+{
+	client->is_sent = false;
+	client->state = SIM_CLIENT_PAUSING;
+	client->due_us = client->now_us + pause_us;
+	client->tries = 0;
+	choose_node(client);
+}
+
+static void start(struct sim_client *client)
+{
+	client->begun_us = client->now_us;
+	client->give_up_us = client->now_us + SIM_OPERATION_MS * 1000;
+	client->is_sent = false;
+	if (client->operation == SIM_GET)
+		client->read = sim_history_begin_read(history_of(client), client->key);
+	else if (client->operation == SIM_COUNT_UP)
+		sim_history_begin_count(history_of(client), client->key);
+	else
+		client->number = sim_history_begin_write(history_of(client), client->key,
+							 client->operation == SIM_REMOVE);
+	choose_node(client);
+	approach(client);
+}
+
+/* Reads anything, writes what is its own. */
+static void begin(struct sim_client *client)
+{
+	uint32_t count = history_of(client)->key_count;
+	uint32_t die = chance(client, 100);
+
+	client->key = chance(client, count);
+	client->operation = SIM_GET;
+	if (die >= 40) {
+		client->key -= client->key % client->options.client_count;
+		client->key += client->options.number;
+		if (client->key >= count)
+			client->key = client->options.number;
+		client->operation = die < 55 ? SIM_REMOVE : SIM_SET;
+		if (key_of(client)->is_counter)
+			client->operation = SIM_COUNT_UP;
+	}
+	start(client);
+}
+
+void sim_client_verify(struct sim_client *client, uint64_t now_us, uint32_t key)
+{
+	client->now_us = now_us;
+	client->key = key;
+	client->operation = SIM_GET;
+	start(client);
+}
+
+void sim_client_run(struct sim_client *client, uint64_t now_us)
+{
+	client->now_us = now_us;
+	if (client->state == SIM_CLIENT_RESTING) {
+		if (client->is_idle)
+			client->due_us = UINT64_MAX;
+		else
+			begin(client);
+		return;
+	}
+	if (now_us >= client->give_up_us) {
+		give_up(client);
+		return;
+	}
+	switch (client->state) {
+	case SIM_CLIENT_GREETING:
+		if (client->tries < GREETINGS_MAX)
+			greet(client);
+		else
+			turn_elsewhere(client, 1000);
+		return;
+	case SIM_CLIENT_ASKING:
+		transmit(client, &client->datagram);
+		return;
+	default:
+		if (client->is_sent) {
+			/* asked to wait: the same bytes again */
+			client->state = SIM_CLIENT_ASKING;
+			client->tries = 0;
+			transmit(client, &client->datagram);
+		} else {
+			approach(client);
+		}
+	}
+}
+
+/* ---- answers ---- */
+
+static void take_hello(struct sim_client *client, const struct wire_header *header,
+		       const uint8_t *body, size_t size)
+{
+	struct unit_client *session = session_of(client);
+	struct wire_hello_reply reply;
+
+	if (client->state != SIM_CLIENT_GREETING || !wire_hello_reply_read(body, size, &reply) ||
+	    reply.client_nonce != client->nonce)
+		return;
+	client->tries = 0;
+	if (reply.stage == WIRE_HELLO_CHALLENGE) {
+		client->challenge = reply.challenge;
+		greet(client);
+		return;
+	}
+	session->session_id = header->session_id;
+	session->token = header->token;
+	session->sequence = 0;
+	approach(client);
+}
+
+static void redirect(struct sim_client *client, const struct wire_reply_op *op)
+{
+	tell(client, "told another owner", op->value_size);
+	uint32_t owner;
+
+	client->counts.redirected++;
+	if (op->value_size >= WIRE_OWNER_SIZE) {
+		owner = wire_get_u32(op->value) - UNIT_NODE_IPV4;
+		if (owner < client->options.node_count)
+			client->owners[key_of(client)->partition] = owner;
+	}
+	turn_elsewhere(client, 1000);
+}
+
+static void take_result(struct sim_client *client, const struct wire_reply_op *op)
+{
+	bool is_ok = op->status == WIRE_OK;
+
+	if (client->operation == SIM_COUNT_UP &&
+	    (op->status == WIRE_NOT_FOUND || (is_ok && op->value_size != sizeof(int64_t))))
+		sim_history_violate(history_of(client), 2,
+				    "%s: a count is answered by status %u and %u bytes",
+				    key_of(client)->name, op->status, op->value_size);
+	switch (op->status) {
+	case WIRE_OK:
+	case WIRE_NOT_FOUND:
+		if (client->operation == SIM_GET)
+			sim_history_end_read(history_of(client), client->key, &client->read, is_ok,
+					     is_ok ? read_value(client, op) : 0);
+		finish(client, SIM_DONE,
+		       client->operation == SIM_COUNT_UP ? (uint32_t)wire_get_u64(op->value)
+							 : is_ok);
+		return;
+	case WIRE_NOT_OWNER:
+		redirect(client, op);
+		return;
+	case WIRE_RETRY:
+		client->state = SIM_CLIENT_PAUSING;
+		client->due_us = client->now_us + 5000;
+		return;
+	case WIRE_UNAVAILABLE:
+	case WIRE_NO_SPACE:
+		turn_elsewhere(client, 50000);
+		return;
+	default:
+		sim_history_violate(history_of(client), 2, "client %u: status %u",
+				    client->options.number, op->status);
+	}
+}
+
+/* The node knows the session no more: nobody can tell what became of a write. */
+static void lose_session(struct sim_client *client)
+{
+	session_of(client)->session_id = 0;
+	if (is_write(client))
+		finish(client, SIM_UNKNOWN, 0);
+	else
+		turn_elsewhere(client, 1000);
+}
+
+static void take_reply(struct sim_client *client, const struct wire_header *header,
+		       const uint8_t *payload, size_t size)
+{
+	const struct unit_client *session = session_of(client);
+	struct wire_reply_op op;
+
+	if ((client->state != SIM_CLIENT_ASKING && client->state != SIM_CLIENT_PAUSING) ||
+	    !client->is_sent || header->token != session->token ||
+	    header->sequence != session->sequence)
+		return;
+	if (header->op_count == 0)
+		lose_session(client);
+	else if (wire_reply_op_read(payload + WIRE_HEADER_SIZE, payload + size, &op))
+		take_result(client, &op);
+}
+
+void sim_client_receive(struct sim_client *client, uint64_t now_us, const uint8_t *frame,
+			size_t size)
+{
+	static const uint8_t mac[6] = { 0x02, 0x47, 0, 0, 0, 2 };
+	const struct unit_client *session = session_of(client);
+	struct packet_local local;
+	struct packet_view view;
+
+	client->now_us = now_us;
+	packet_local_init(&local, mac, session->ipv4, session->port, 1);
+	if (packet_parse(&local, frame, size, PACKET_CHECKED_NOTHING, &view) != DROP_NONE) {
+		sim_history_violate(history_of(client), 6, "client %u: a broken frame",
+				    client->options.number);
+		return;
+	}
+	if (view.source_ipv4 != UNIT_NODE_IPV4 + client->node ||
+	    view.source_port != UNIT_NODE_PORT + worker_of(client))
+		return;
+	if (view.wire.kind == WIRE_HELLO_REPLY)
+		take_hello(client, &view.wire, view.payload + WIRE_HEADER_SIZE,
+			   view.payload_size - WIRE_HEADER_SIZE);
+	else if (view.wire.kind == WIRE_REPLY)
+		take_reply(client, &view.wire, view.payload, view.payload_size);
+}
+
+uint32_t sim_client_of_frame(const uint8_t *frame)
+{
+	uint32_t number = wire_get_u32(frame + PACKET_AT_IPV4_DESTINATION) - CLIENT_IPV4;
+
+	return number < SIM_KEY_MAX ? number : UINT32_MAX;
+}
+
+void sim_client_init(struct sim_client *client, const struct sim_client_options *options)
+{
+	memset(client, 0, sizeof(*client));
+	client->options = *options;
+	prng_init(&client->prng, options->seed);
+	for (uint32_t node = 0; node < SIM_NODE_MAX; node++) {
+		for (uint32_t worker = 0; worker < SIM_WORKER_MAX; worker++)
+			client->sessions[node][worker] =
+				(struct unit_client){ .ipv4 = CLIENT_IPV4 + options->number,
+						      .port = CLIENT_PORT,
+						      .node = node };
+	}
+}

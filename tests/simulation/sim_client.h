@@ -1,0 +1,97 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* A client of simulated nodes: one operation after the other, over datagrams that get lost, as docs/protocol.md wants it. */
+#ifndef TESTS_SIMULATION_SIM_CLIENT_H
+#define TESTS_SIMULATION_SIM_CLIENT_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "controlplane/prng.h"
+#include "tests/simulation/sim_history.h"
+#include "tests/unit/unit_node.h"
+
+#define SIM_NODE_MAX 5u
+#define SIM_WORKER_MAX 2u
+#define SIM_PARTITION_MAX 16u
+
+/* Until an operation is given up. */
+#define SIM_OPERATION_MS 4000u
+
+enum sim_client_state {
+	SIM_CLIENT_RESTING,  /* until 'due_us', then the next operation */
+	SIM_CLIENT_GREETING, /* waits for a session with 'node' */
+	SIM_CLIENT_ASKING,   /* a request is under way to 'node' */
+	SIM_CLIENT_PAUSING,  /* asked to wait, until 'due_us' */
+};
+
+enum sim_client_operation {
+	SIM_GET,
+	SIM_SET,
+	SIM_REMOVE,
+	SIM_COUNT_UP,
+};
+
+struct sim_client_counts {
+	uint64_t done;
+	uint64_t unknown;
+	uint64_t failed; /* certainly not executed, until the end of the operation's time */
+	uint64_t redirected;
+	uint64_t longest_us;
+};
+
+struct sim_client_options {
+	uint32_t number;
+	uint32_t client_count; /* key k is written by client k % client_count */
+	uint32_t node_count;
+	uint32_t worker_count; /* of each node */
+	uint32_t partition_count;
+	uint32_t pause_us; /* between two operations, about */
+	uint64_t seed;
+	struct sim_history *history;
+	/* A frame for the node of its destination address. */
+	void (*send)(void *context, const uint8_t *frame, size_t size);
+	void *context;
+};
+
+/* Thread safety: none. */
+struct sim_client {
+	struct sim_client_options options;
+	struct prng prng;
+	enum sim_client_state state;
+	uint64_t now_us;
+	uint64_t due_us; /* of sim_client_run() */
+	uint64_t give_up_us;
+	uint32_t tries;                                            /* of the datagram under way */
+	bool is_idle;                                              /* begins nothing any more */
+	struct unit_client sessions[SIM_NODE_MAX][SIM_WORKER_MAX]; /* session_id 0: none */
+	uint32_t owners[SIM_PARTITION_MAX];                        /* who it believes owns them */
+
+	enum sim_client_operation operation;
+	uint32_t key;
+	uint32_t number; /* of the write */
+	struct sim_read read;
+	uint64_t begun_us;
+	uint32_t node;
+	uint64_t nonce; /* of the greeting */
+	uint64_t challenge;
+	bool is_sent; /* the request was sent, and nobody said that it was not executed */
+	struct unit_datagram datagram;
+	struct sim_client_counts counts;
+};
+
+void sim_client_init(struct sim_client *client, const struct sim_client_options *options);
+
+/* The time has come. */
+void sim_client_run(struct sim_client *client, uint64_t now_us);
+/* A frame came. */
+void sim_client_receive(struct sim_client *client, uint64_t now_us, const uint8_t *frame,
+			size_t size);
+
+/* Begins to read 'key' now; for a resting client. */
+void sim_client_verify(struct sim_client *client, uint64_t now_us, uint32_t key);
+
+/* The client whose address and port a frame is for; UINT32_MAX for none. */
+uint32_t sim_client_of_frame(const uint8_t *frame);
+
+#endif

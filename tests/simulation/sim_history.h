@@ -1,0 +1,101 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* What clients were told, and whether one order of all their operations explains it: linearizability, key by key. */
+#ifndef TESTS_SIMULATION_SIM_HISTORY_H
+#define TESTS_SIMULATION_SIM_HISTORY_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <stdio.h>
+
+#define SIM_KEY_MAX 96u
+#define SIM_STORY_SIZE 240u
+
+/* Each key has one client that writes it, one write after the other; all may read it. Registers hold the number of the write
+ * that wrote them, or nothing after a removal; counters are counted up by one.
+ *
+ * With numbered writes linearizability is simple (invariant 6): a read returns a write that had begun when it
+ * ended, and none older than the newest that was known to be done, or had been read, when it began. An UNKNOWN
+ * write may or may not have been executed, but not after SIM_SETTLE_MS.
+ */
+struct sim_register_write {
+	bool is_removal;
+	bool is_void; /* certainly not executed */
+};
+
+struct sim_key {
+	uint32_t partition;
+	bool is_counter;
+	char name[16];
+	uint32_t forgotten; /* how often what it held died with its only owner */
+	uint32_t begun_in;  /* 'forgotten' when the write under way began */
+	/* registers */
+	uint32_t floor; /* the newest write known to be done; 0 = before the first */
+	uint32_t begun;
+	uint32_t capacity;
+	struct sim_register_write *writes; /* by number */
+	bool is_hazy;                      /* not certain that it holds what 'floor' wrote */
+	/* counters: between the two, both included */
+	uint32_t least;
+	uint32_t most;
+	uint32_t before; /* floor or least, when the write under way began */
+};
+
+struct sim_violation {
+	uint32_t invariant; /* of docs/migration.md; 0 = none so far */
+	uint64_t at_us;
+	char story[SIM_STORY_SIZE];
+};
+
+/* Thread safety: none. */
+struct sim_history {
+	uint64_t now_us; /* kept by the simulation */
+	FILE *story;     /* where clients tell what they did; NULL = nowhere */
+	uint32_t key_count;
+	struct sim_key keys[SIM_KEY_MAX];
+	struct sim_violation violation; /* the first */
+	uint64_t writes;
+	uint64_t reads;
+};
+
+/* UNKNOWN writes are executed within this time after the client gave up, or never. */
+#define SIM_SETTLE_MS 2000u
+
+/* Every third key is a counter. */
+void sim_history_init(struct sim_history *history, uint32_t key_count, uint32_t partition_count);
+void sim_history_fini(struct sim_history *history);
+
+void sim_history_violate(struct sim_history *history, uint32_t invariant, const char *format, ...)
+	__attribute__((format(printf, 3, 4)));
+
+enum sim_outcome {
+	SIM_DONE,
+	SIM_NOT_DONE, /* certainly */
+	SIM_UNKNOWN,
+};
+
+/* Returns the number to write. */
+uint32_t sim_history_begin_write(struct sim_history *history, uint32_t key, bool is_removal);
+void sim_history_end_write(struct sim_history *history, uint32_t key, uint32_t number,
+			   enum sim_outcome outcome);
+/* A removal that was executed: 'was_present' as the node says. */
+void sim_history_end_removal(struct sim_history *history, uint32_t key, uint32_t number,
+			     bool was_present);
+
+void sim_history_begin_count(struct sim_history *history, uint32_t key);
+/* 'number' is the new number when DONE. */
+void sim_history_end_count(struct sim_history *history, uint32_t key, enum sim_outcome outcome,
+			   uint32_t number);
+
+/* What was true when a read began. */
+struct sim_read {
+	uint32_t floor;
+	uint32_t forgotten;
+};
+struct sim_read sim_history_begin_read(const struct sim_history *history, uint32_t key);
+void sim_history_end_read(struct sim_history *history, uint32_t key, const struct sim_read *read,
+			  bool is_present, uint32_t number);
+
+/* The partition's only owner died: what it held is gone, or an older state comes back. */
+void sim_history_forget(struct sim_history *history, uint32_t partition);
+
+#endif

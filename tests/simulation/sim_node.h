@@ -1,0 +1,128 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* One life of a simulated node: production data plane, storage, gossip, fence and migrator, without threads, sockets, clocks. */
+#ifndef TESTS_SIMULATION_SIM_NODE_H
+#define TESTS_SIMULATION_SIM_NODE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "controlplane/fence.h"
+#include "controlplane/gossip.h"
+#include "controlplane/log.h"
+#include "controlplane/migrator_host.h"
+#include "controlplane/prng.h"
+#include "tests/unit/unit_dataplane.h"
+
+/* What a whole state is sent for; told when the answer has come. */
+enum sim_purpose {
+	SIM_FOR_GOSSIP,
+	SIM_FOR_FENCE,
+	SIM_FOR_SPREAD,
+};
+
+/* Where a node's doings go. 'node' is the index of the one that does it, or that it is for. */
+struct sim_node_host {
+	void *context;
+	void (*gossip)(void *context, uint32_t from, uint32_t to, const uint8_t *bytes,
+		       size_t size);
+	/* A state that asks for one in return: sim_node_answered() follows, or sim_node_unanswered(). */
+	void (*ask)(void *context, uint32_t from, uint32_t to, enum sim_purpose purpose,
+		    uint32_t round, const uint8_t *bytes, size_t size);
+	/* The answer to the ask that is being taken. */
+	void (*answer)(void *context, uint32_t from, const uint8_t *bytes, size_t size);
+	void (*sync)(void *context, uint32_t from, uint32_t to, const uint8_t *bytes, size_t size);
+	void (*frame)(void *context, uint32_t from, const uint8_t *frame, size_t size);
+	/* The node serves other partitions than before, or others see other owners. */
+	void (*routed)(void *context, uint32_t node, const struct route_table *table);
+};
+
+struct sim_node_options {
+	uint32_t index;
+	uint32_t node_count;
+	uint32_t worker_count;
+	uint32_t partition_count;
+	size_t memory_bytes;
+	uint64_t ring_size;
+	uint64_t generation;
+	uint64_t seed;
+	uint64_t now_us;
+	struct migration_options migration;
+	struct sim_node_host host;
+	const struct log *log; /* lines of the migrator */
+};
+
+/* A round of questions to all members. */
+struct sim_round {
+	bool is_under_way;
+	uint32_t number;
+	uint32_t outstanding;
+	uint32_t taken;
+};
+
+/* Thread safety: none. */
+struct sim_node {
+	struct sim_node_options options;
+	uint64_t id;
+	uint64_t now_us;
+	struct prng prng;
+	struct world world;
+	struct log log;
+	struct unit_dataplane dataplane;
+	uint64_t told_ms; /* the data plane */
+	struct gossip *gossip;
+	struct fence fence;
+	struct migrator *migrator;
+	struct partition_set held;
+	bool are_routes_old;
+	bool is_map_new;        /* the migrator does not know */
+	bool is_woken;          /* the migrator asks for its turn */
+	uint32_t peers_changed; /* bit i: node i */
+	struct partition_set announcing;
+	struct partition_set in_round;
+	struct sim_round spread;
+	uint64_t spread_at_us;
+	uint64_t ticked_us;
+	uint8_t state[65536];
+};
+
+/* Aborts when anything fails. */
+struct sim_node *sim_node_create(const struct sim_node_options *options);
+/* It dies: nothing is said to anyone. */
+void sim_node_destroy(struct sim_node *node);
+
+/* Makes it the first of a cluster, the owner of everything; or lets it join by any other node. */
+void sim_node_found(struct sim_node *node);
+void sim_node_join(struct sim_node *node);
+
+/* All below set the node's clocks first. */
+
+/* A turn of all workers, the migrator's, and what is due. */
+void sim_node_turn(struct sim_node *node, uint64_t now_us);
+/* When the control plane wants a turn at the latest. */
+uint64_t sim_node_due_us(const struct sim_node *node);
+
+void sim_node_take_frame(struct sim_node *node, uint64_t now_us, const uint8_t *frame, size_t size);
+void sim_node_take_gossip(struct sim_node *node, uint64_t now_us, uint32_t from,
+			  const uint8_t *bytes, size_t size);
+/* An ask of another node; host.answer() is called meanwhile when it is to be answered. */
+void sim_node_take_ask(struct sim_node *node, uint64_t now_us, uint32_t from, const uint8_t *bytes,
+		       size_t size);
+void sim_node_answered(struct sim_node *node, uint64_t now_us, uint32_t from,
+		       enum sim_purpose purpose, uint32_t round, const uint8_t *bytes, size_t size);
+void sim_node_unanswered(struct sim_node *node, uint64_t now_us, enum sim_purpose purpose,
+			 uint32_t round);
+void sim_node_take_sync(struct sim_node *node, uint64_t now_us, uint32_t from, const uint8_t *bytes,
+			size_t size);
+void sim_node_connected(struct sim_node *node, uint64_t now_us, uint32_t to);
+
+uint64_t sim_node_id(uint32_t index);
+
+/* Whether requests of 'partition' are executed here, fenced or not, as the workers see it. */
+bool sim_node_serves(const struct sim_node *node, uint32_t partition);
+bool sim_node_is_fenced(const struct sim_node *node, uint32_t partition);
+
+/* Nothing is under way here, and all members are seen alive. */
+bool sim_node_is_settled(const struct sim_node *node);
+
+#endif

@@ -1,0 +1,304 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* Runs seeds of the simulation: `build/simulate --help`. */
+#include <getopt.h>
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "tests/simulation/sim.h"
+#include "tests/unit/unit.h"
+
+static const char usage[] =
+	"usage: simulate [--seed S | --seeds FROM..TO] [--nodes N] [--steps K] [--faults "
+	"LIST|all|none]\n"
+	"                [--verbose] [--shrink] [--minutes M]\n"
+	"Runs clusters of 2 to 5 nodes in one thread on virtual time: production code, faults "
+	"drawn from the seed,\n"
+	"clients that check every answer. Exits with 1 when a seed violates an invariant of "
+	"docs/migration.md.\n"
+	"  --seed S          one seed; prints the hash of its trace, the same each time\n"
+	"  --seeds FROM..TO  all of these\n"
+	"  --minutes M       ends after so long, however many seeds that was\n"
+	"  --nodes N         nodes of each cluster (default: by the seed)\n"
+	"  --steps K         moves and faults of each seed (default: by the seed)\n"
+	"  --faults LIST     of these the seed takes some (default: all): "
+	"loss,duplicate,delay,cut,isolate,crash,\n"
+	"                    pause,break,cancel,memory,ring\n"
+	"  --verbose         tells all that happens\n"
+	"  --shrink          looks for the fewest steps and faults that still fail\n";
+
+struct settings {
+	uint64_t first;
+	uint64_t last;
+	double minutes; /* 0 = no limit */
+	bool is_verbose;
+	bool is_shrinking;
+	struct sim_options sim;
+};
+
+struct totals {
+	uint64_t seeds;
+	struct sim_counts counts;
+};
+
+static void fail(const char *message, const char *what)
+{
+	fprintf(stderr, "simulate: %s%s; see --help\n", message, what);
+	exit(2);
+}
+
+static uint32_t read_faults(char *list)
+{
+	uint32_t faults = 0, bit;
+
+	if (strcmp(list, "all") == 0)
+		return SIM_FAULT_ALL;
+	if (strcmp(list, "none") == 0)
+		return 0;
+	for (const char *name = strtok(list, ","); name; name = strtok(NULL, ",")) {
+		for (bit = 0; sim_fault_name(bit) && strcmp(sim_fault_name(bit), name) != 0; bit++)
+			;
+		if (!sim_fault_name(bit))
+			fail("no such fault: ", name);
+		faults |= 1u << bit;
+	}
+	return faults;
+}
+
+static uint64_t read_number(const char *text, uint64_t least, uint64_t most)
+{
+	char *end;
+	uint64_t number = strtoull(text, &end, 10);
+
+	if (*text < '0' || *text > '9' || *end != '\0' || number < least || number > most)
+		fail("not a number that is possible here: ", text);
+	return number;
+}
+
+static void read_range(struct settings *settings, char *text)
+{
+	char *dots = strstr(text, "..");
+
+	if (!dots)
+		fail("expected FROM..TO, not ", text);
+	*dots = '\0';
+	settings->first = read_number(text, 0, UINT64_MAX);
+	settings->last = read_number(dots + 2, settings->first, UINT64_MAX);
+}
+
+static void read_option(struct settings *settings, int option, char *argument)
+{
+	switch (option) {
+	case 's':
+		settings->first = settings->last = read_number(argument, 0, UINT64_MAX);
+		return;
+	case 'r':
+		read_range(settings, argument);
+		return;
+	case 'm':
+		settings->minutes = (double)read_number(argument, 1, 100000);
+		return;
+	case 'n':
+		settings->sim.node_count = (uint32_t)read_number(argument, 2, SIM_NODE_MAX);
+		return;
+	case 'k':
+		settings->sim.steps = (uint32_t)read_number(argument, 1, 1000000);
+		return;
+	case 'f':
+		settings->sim.faults = read_faults(argument);
+		return;
+	case 'v':
+		settings->is_verbose = true;
+		return;
+	case 'x':
+		settings->is_shrinking = true;
+		return;
+	case 'h':
+		fputs(usage, stdout);
+		exit(0);
+	default:
+		exit(2);
+	}
+}
+
+static struct settings read_settings(int argc, char **argv)
+{
+	static const struct option options[] = { { "seed", required_argument, NULL, 's' },
+						 { "seeds", required_argument, NULL, 'r' },
+						 { "minutes", required_argument, NULL, 'm' },
+						 { "nodes", required_argument, NULL, 'n' },
+						 { "steps", required_argument, NULL, 'k' },
+						 { "faults", required_argument, NULL, 'f' },
+						 { "verbose", no_argument, NULL, 'v' },
+						 { "shrink", no_argument, NULL, 'x' },
+						 { "help", no_argument, NULL, 'h' },
+						 { NULL, 0, NULL, 0 } };
+	struct settings settings = { .first = 1, .last = 1, .sim = { .faults = SIM_FAULT_ALL } };
+	int option;
+
+	while ((option = getopt_long(argc, argv, "", options, NULL)) != -1)
+		read_option(&settings, option, optarg);
+	if (optind < argc)
+		fail("unexpected argument: ", argv[optind]);
+	return settings;
+}
+
+static void add(struct totals *totals, const struct sim_counts *counts)
+{
+	totals->seeds++;
+	totals->counts.events += counts->events;
+	totals->counts.operations += counts->operations;
+	totals->counts.unknown += counts->unknown;
+	totals->counts.failed += counts->failed;
+	totals->counts.moves += counts->moves;
+	totals->counts.crashes += counts->crashes;
+	totals->counts.faults += counts->faults;
+	totals->counts.duration_us += counts->duration_us;
+	if (counts->longest_us > totals->counts.longest_us)
+		totals->counts.longest_us = counts->longest_us;
+}
+
+static void print_totals(const struct totals *totals)
+{
+	const struct sim_counts *counts = &totals->counts;
+
+	printf("%" PRIu64 " seeds, %.1f h of virtual time, %" PRIu64 " operations (%" PRIu64
+	       " unknown, %" PRIu64 " refused), %" PRIu64 " moves, %" PRIu64 " crashes, %" PRIu64
+	       " faults",
+	       totals->seeds, (double)counts->duration_us / 3.6e9, counts->operations,
+	       counts->unknown, counts->failed, counts->moves, counts->crashes, counts->faults);
+}
+
+static bool is_failing(const struct sim_options *options, uint32_t steps, uint32_t faults)
+{
+	struct sim_options tried = *options;
+	struct sim_result result;
+
+	tried.steps = steps;
+	tried.faults = faults;
+	tried.story = NULL;
+	sim_run(&tried, &result);
+	return result.violation.invariant != 0;
+}
+
+/* Fewer faults, then fewer steps, as long as it fails. */
+static void shrink(struct sim_options *options)
+{
+	uint32_t least = 1, most = options->steps ? options->steps : 100;
+
+	for (uint32_t bit = 0; sim_fault_name(bit); bit++) {
+		if ((options->faults & 1u << bit) &&
+		    is_failing(options, options->steps, options->faults & ~(1u << bit)))
+			options->faults &= ~(1u << bit);
+	}
+	if (is_failing(options, most, options->faults))
+		options->steps = most;
+	while (options->steps && least < most) {
+		uint32_t middle = (least + most) / 2;
+
+		if (is_failing(options, middle, options->faults))
+			most = options->steps = middle;
+		else
+			least = middle + 1;
+	}
+}
+
+static void print_faults(uint32_t faults)
+{
+	const char *comma = "";
+
+	for (uint32_t bit = 0; sim_fault_name(bit); bit++) {
+		if (!(faults & 1u << bit))
+			continue;
+		printf("%s%s", comma, sim_fault_name(bit));
+		comma = ",";
+	}
+	if (!*comma)
+		printf("none");
+}
+
+/* Tells what went wrong: the last of what happened, the invariant, how to see it again. */
+static void report(const struct settings *settings, struct sim_options *options)
+{
+	char story[] = "/tmp/simulate.XXXXXX", command[128];
+	struct sim_result result;
+	int fd;
+
+	if (settings->is_shrinking)
+		shrink(options);
+	fd = mkstemp(story);
+	options->story = fd >= 0 ? fdopen(fd, "w") : NULL;
+	sim_run(options, &result);
+	if (options->story) {
+		fclose(options->story);
+		snprintf(command, sizeof(command), "tail -n 25 %s; rm %s", story, story);
+		fflush(stdout);
+		if (system(command) != 0)
+			printf("(no story)\n");
+	}
+	printf("seed %" PRIu64 ": invariant %u is violated after %.6f s: %s\n", options->seed,
+	       result.violation.invariant, (double)result.violation.at_us / 1e6,
+	       result.violation.story);
+	printf("again: simulate --verbose --seed %" PRIu64, options->seed);
+	if (options->node_count)
+		printf(" --nodes %u", options->node_count);
+	if (options->steps)
+		printf(" --steps %u", options->steps);
+	printf(" --faults ");
+	print_faults(options->faults);
+	printf("\n");
+}
+
+static double seconds_now(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return (double)now.tv_sec + (double)now.tv_nsec / 1e9;
+}
+
+/* Returns how many seeds failed. */
+static uint64_t run_seeds(const struct settings *settings, struct totals *totals)
+{
+	double start = seconds_now(), told = start;
+	uint64_t failed = 0;
+
+	for (uint64_t seed = settings->first; seed <= settings->last; seed++) {
+		struct sim_options options = settings->sim;
+		struct sim_result result;
+
+		options.seed = seed;
+		options.story = settings->is_verbose ? stdout : NULL;
+		sim_run(&options, &result);
+		add(totals, &result.counts);
+		if (result.violation.invariant != 0) {
+			failed++;
+			report(settings, &options);
+		}
+		if (settings->first == settings->last)
+			printf("seed %" PRIu64 ": trace %016" PRIx64 "\n", seed, result.trace);
+		if (seconds_now() - told > 10) {
+			told = seconds_now();
+			printf("... seed %" PRIu64 ", %" PRIu64 " failed, %.1f seeds/s\n", seed,
+			       failed, (double)totals->seeds / (told - start));
+			fflush(stdout);
+		}
+		if (settings->minutes > 0 && seconds_now() - start > settings->minutes * 60)
+			break;
+	}
+	return failed;
+}
+
+int main(int argc, char **argv)
+{
+	const struct settings settings = read_settings(argc, argv);
+	struct totals totals = { 0 };
+	uint64_t failed;
+
+	unit_eal_init();
+	failed = run_seeds(&settings, &totals);
+	print_totals(&totals);
+	printf(", %" PRIu64 " failed\n", failed);
+	return failed != 0;
+}

@@ -1,0 +1,263 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* Whole clusters of production nodes under seeded faults; and that the judge of what clients saw can find fault. */
+#include <inttypes.h>
+#include <stdio.h>
+
+#include "tests/simulation/sim.h"
+#include "tests/unit/unit.h"
+
+#define SEEDS 200u
+#define CALM_SEEDS 20u
+#define KEYS 6u
+#define COUNTER 0u
+#define REGISTER 1u
+
+/* ---- the judge ---- */
+
+static void open_history(struct sim_history *history)
+{
+	sim_history_init(history, KEYS, 4);
+}
+
+static void close_history(struct sim_history *history, uint32_t invariant)
+{
+	CU_ASSERT_EQUAL(history->violation.invariant, invariant);
+	sim_history_fini(history);
+}
+
+static uint32_t put(struct sim_history *history, bool is_removal)
+{
+	uint32_t number = sim_history_begin_write(history, REGISTER, is_removal);
+
+	sim_history_end_write(history, REGISTER, number, SIM_DONE);
+	return number;
+}
+
+static void look(struct sim_history *history, uint32_t key, bool is_present, uint32_t number)
+{
+	struct sim_read begun = sim_history_begin_read(history, key);
+
+	sim_history_end_read(history, key, &begun, is_present, number);
+}
+
+static void what_was_written_may_be_read(void)
+{
+	struct sim_history history;
+	uint32_t number;
+
+	open_history(&history);
+	look(&history, REGISTER, false, 0);
+	look(&history, REGISTER, true, put(&history, false));
+	put(&history, true);
+	look(&history, REGISTER, false, 0);
+	number = sim_history_begin_write(&history, REGISTER, false);
+	look(&history, REGISTER, false, 0);
+	look(&history, REGISTER, true, number);
+	sim_history_end_write(&history, REGISTER, number, SIM_UNKNOWN);
+	look(&history, REGISTER, true, number);
+	close_history(&history, 0);
+}
+
+static void a_lost_write_is_found(void)
+{
+	struct sim_history history;
+
+	open_history(&history);
+	put(&history, false);
+	look(&history, REGISTER, false, 0);
+	close_history(&history, 2);
+}
+
+static void a_stale_read_is_found(void)
+{
+	struct sim_history history;
+	uint32_t first;
+
+	open_history(&history);
+	first = put(&history, false);
+	put(&history, false);
+	look(&history, REGISTER, true, first);
+	close_history(&history, 3);
+}
+
+static void a_removed_key_that_comes_back_is_found(void)
+{
+	struct sim_history history;
+	uint32_t number;
+
+	open_history(&history);
+	number = put(&history, false);
+	put(&history, true);
+	look(&history, REGISTER, true, number);
+	close_history(&history, 3);
+}
+
+static void a_read_that_goes_back_in_time_is_found(void)
+{
+	struct sim_history history;
+	uint32_t first, second;
+
+	open_history(&history);
+	first = put(&history, false);
+	second = sim_history_begin_write(&history, REGISTER, false);
+	look(&history, REGISTER, true, second);
+	look(&history, REGISTER, true, first);
+	close_history(&history, 3);
+}
+
+static void a_refused_write_that_is_read_is_found(void)
+{
+	struct sim_history history;
+	uint32_t number;
+
+	open_history(&history);
+	number = sim_history_begin_write(&history, REGISTER, false);
+	sim_history_end_write(&history, REGISTER, number, SIM_NOT_DONE);
+	look(&history, REGISTER, true, number);
+	close_history(&history, 2);
+}
+
+static void a_removal_that_finds_too_much_is_found(void)
+{
+	struct sim_history history;
+
+	open_history(&history);
+	put(&history, true);
+	sim_history_end_removal(&history, REGISTER,
+				sim_history_begin_write(&history, REGISTER, true), true);
+	close_history(&history, 3);
+}
+
+static void count(struct sim_history *history, enum sim_outcome outcome, uint32_t number)
+{
+	sim_history_begin_count(history, COUNTER);
+	sim_history_end_count(history, COUNTER, outcome, number);
+}
+
+static void an_increment_that_counts_twice_is_found(void)
+{
+	struct sim_history history;
+
+	open_history(&history);
+	count(&history, SIM_DONE, 1);
+	count(&history, SIM_UNKNOWN, 0);
+	count(&history, SIM_DONE, 3);
+	CU_ASSERT_EQUAL(history.violation.invariant, 0);
+	count(&history, SIM_DONE, 5);
+	close_history(&history, 2);
+}
+
+static void an_increment_that_is_lost_is_found(void)
+{
+	struct sim_history history;
+
+	open_history(&history);
+	count(&history, SIM_DONE, 1);
+	count(&history, SIM_DONE, 2);
+	look(&history, COUNTER, true, 1);
+	close_history(&history, 2);
+}
+
+static void what_died_with_its_owner_is_no_loss(void)
+{
+	struct sim_history history;
+
+	open_history(&history);
+	put(&history, false);
+	count(&history, SIM_DONE, 1);
+	for (uint32_t p = 0; p < 4; p++)
+		sim_history_forget(&history, p);
+	look(&history, REGISTER, false, 0);
+	look(&history, COUNTER, false, 0);
+	put(&history, false);
+	close_history(&history, 0);
+}
+
+/* ---- clusters ---- */
+
+static void print_violation(uint64_t seed, const struct sim_result *result)
+{
+	if (result->violation.invariant != 0)
+		printf("seed %" PRIu64
+		       ": invariant %u after %.6f s: %s; build/simulate --seed %" PRIu64 "\n",
+		       seed, result->violation.invariant, (double)result->violation.at_us / 1e6,
+		       result->violation.story, seed);
+}
+
+static void same_seed_same_trace(void)
+{
+	struct sim_options options = { .seed = 42, .faults = SIM_FAULT_ALL };
+	struct sim_result first, second, other;
+
+	sim_run(&options, &first);
+	sim_run(&options, &second);
+	options.seed = 43;
+	sim_run(&options, &other);
+	CU_ASSERT_EQUAL(first.trace, second.trace);
+	CU_ASSERT_EQUAL(first.counts.events, second.counts.events);
+	CU_ASSERT_NOT_EQUAL(first.trace, other.trace);
+}
+
+/* Without a fault nothing is unknown and nothing fails, while partitions move all the time. */
+static void in_fair_weather_every_request_is_answered(void)
+{
+	uint64_t moves = 0;
+
+	for (uint64_t seed = 1; seed <= CALM_SEEDS; seed++) {
+		const struct sim_options options = { .seed = seed, .steps = 40 };
+		struct sim_result result;
+
+		sim_run(&options, &result);
+		print_violation(seed, &result);
+		CU_ASSERT_EQUAL(result.violation.invariant, 0);
+		CU_ASSERT_EQUAL(result.counts.unknown, 0);
+		CU_ASSERT_EQUAL(result.counts.failed, 0);
+		moves += result.counts.moves;
+	}
+	CU_ASSERT(moves > 10 * CALM_SEEDS);
+}
+
+/* Invariants 1 to 7 under all faults, some of them at a time. */
+static void invariants_hold_under_faults(void)
+{
+	uint64_t moves = 0, crashes = 0, unknown = 0;
+
+	for (uint64_t seed = 1; seed <= SEEDS; seed++) {
+		const struct sim_options options = { .seed = seed, .faults = SIM_FAULT_ALL };
+		struct sim_result result;
+
+		sim_run(&options, &result);
+		print_violation(seed, &result);
+		CU_ASSERT_EQUAL(result.violation.invariant, 0);
+		moves += result.counts.moves;
+		crashes += result.counts.crashes;
+		unknown += result.counts.unknown;
+	}
+	/* The faults were real. */
+	CU_ASSERT(moves > SEEDS);
+	CU_ASSERT(crashes > SEEDS / 10);
+	CU_ASSERT(unknown > 0);
+}
+
+int main(void)
+{
+	static const struct unit_test tests[] = {
+		UNIT_TEST(what_was_written_may_be_read),
+		UNIT_TEST(a_lost_write_is_found),
+		UNIT_TEST(a_stale_read_is_found),
+		UNIT_TEST(a_removed_key_that_comes_back_is_found),
+		UNIT_TEST(a_read_that_goes_back_in_time_is_found),
+		UNIT_TEST(a_refused_write_that_is_read_is_found),
+		UNIT_TEST(a_removal_that_finds_too_much_is_found),
+		UNIT_TEST(an_increment_that_counts_twice_is_found),
+		UNIT_TEST(an_increment_that_is_lost_is_found),
+		UNIT_TEST(what_died_with_its_owner_is_no_loss),
+		UNIT_TEST(same_seed_same_trace),
+		UNIT_TEST(in_fair_weather_every_request_is_answered),
+		UNIT_TEST(invariants_hold_under_faults),
+		{ NULL, NULL },
+	};
+
+	unit_eal_init();
+	return unit_run("sim", tests);
+}
