@@ -97,6 +97,29 @@ def copies(entry):
     say(heard=heard)
 
 
+def mixed(entry, pairs):
+    """Two keys in a datagram, often of two nodes: what is not done is told whom to ask, and is done there."""
+    entry = wire.Client(entry).open()
+    others = {}
+    done = redirected = lost = 0
+    for i in range(int(pairs)):
+        keys = [b"mixed:%d" % (2 * i), b"mixed:%d" % (2 * i + 1)]
+        for key, reply in zip(keys, entry.pipeline([[operation("SET", key, key) for key in keys]])[0]):
+            if reply.status == "NOT_OWNER":
+                ipv4, port, _, epoch = struct.unpack(">4sHHI", reply.value)
+                assert epoch > 0
+                owner = others.setdefault((ipv4, port), None) or wire.Client(socket.inet_ntoa(ipv4), port).open()
+                others[ipv4, port] = owner
+                reply = owner.do("SET", key, key)
+                redirected += 1
+            done += reply.status == "OK"
+            lost += reply.status != "OK"
+    keys = [b"mixed:%d" % i for i in range(2 * int(pairs))]
+    replies = entry.pipeline([[operation("GET", key)] for key in keys])
+    say(done=done, redirected=redirected, lost=lost,
+        read=sum(reply.value == key for key, (reply,) in zip(keys, replies)))
+
+
 # ---- a forger ----
 
 class Tap:

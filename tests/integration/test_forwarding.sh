@@ -5,6 +5,8 @@
 . "$(dirname "$0")/lib.sh"
 # shellcheck source=tests/integration/cluster_lib.sh
 . "$(dirname "$0")/cluster_lib.sh"
+# shellcheck source=tests/integration/migration_lib.sh
+. "$(dirname "$0")/migration_lib.sh"
 
 # forwarding CASE ENTRY [ARGUMENT...]: forwarding.py in the hub; what it found is in FOUND.
 forwarding() {
@@ -66,6 +68,62 @@ test_godwitctl_and_the_library_ask_the_owner_themselves() {
 	expect_equal "value" "$(item b get one)" 1
 	expect_equal "forwarded by b" "$(counter b forwards_sent)" 0
 	[ "$(counter b map_requests)" -ge 1 ] || fail "the map was not asked of b"
+}
+
+# give_half: partitions 32-63 move from a to b.
+give_half() {
+	local partition
+	for partition in $(seq 32 63); do
+		api b POST /v1/migrations "{\"partition\": $partition, \"node\": \"b\"}" >/dev/null
+	done
+	wait_until 20 owned_at a b 32
+	wait_until 20 owned_at b b 32
+}
+
+# owned_at NODE OF COUNT: how many partitions NODE thinks that OF owns.
+owned_at() {
+	[ "$(partitions_at "$1" | awk -v of="$2" '$2 == of { n += $1 } END { print n + 0 }')" = "$3" ]
+}
+
+test_keys_of_two_nodes_in_a_datagram_are_told_apart() {
+	NODE_DEFAULTS+=(--set migration.jobs=32)
+	cluster_net_create a b
+	cluster_form a b
+	give_half
+	forwarding mixed a 300
+	expect_equal "neither done nor told whom to ask" "$(found lost)" 0
+	[ "$(found redirected)" -gt 50 ] || fail "found $FOUND"
+	expect_equal "read" "$(found read)" 600
+	forwarding store b 500
+	forwarding check a 500
+	expect_equal "read through a" "$FOUND" '{"wrong": 0, "OK": 500}'
+}
+
+test_the_library_learns_from_answers_and_goes_direct() {
+	local client code=0 sent
+	build_target "${BUILD#"$TOP"/}/tests/integration/counter_client"
+	NODE_DEFAULTS+=(--set migration.jobs=32)
+	cluster_net_create a b
+	cluster_form a b
+	# no function in between, so that $! is the client's own number
+	LD_LIBRARY_PATH=$BUILD ip netns exec "$(net_name hub)" timeout 60 "$BUILD/tests/integration/counter_client" \
+		"$(data_address a)" 8 64 key >"$WORK/count" &
+	client=$!
+	wait_until 10 has_traffic a
+	give_half
+	[ "$(counter a forwards_sent)" -gt 0 ] || fail "nothing was forwarded: this tests nothing"
+	sleep 0.5
+	sent=$(counter a forwards_sent)
+	sleep 0.5
+	expect_equal "forwarded later" "$(counter a forwards_sent)" "$sent"
+	wait $client || code=$?
+	expect_equal "exit code of the client" $code 0
+	expect_match "counts" "$(cat "$WORK/count")" '^[0-9]{3,} ok, 0 unknown, 0 other, 0 keys wrong'
+	[ "$(counter b requests)" -gt 100 ] || fail "b got $(counter b requests) requests"
+}
+
+has_traffic() {
+	[ "$(counter "$1" requests)" -gt 100 ]
 }
 
 # Between the node and the switch: hub's end of its cable, lossy_link.py, a veth pair into the bridge.
