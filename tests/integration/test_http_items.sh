@@ -230,6 +230,23 @@ test_no_request_fails_and_no_count_is_lost_while_partitions_move() {
 	node_stop a
 }
 
+test_a_node_without_majority_says_that_nothing_was_done() {
+	cluster_net_create a b
+	cluster_form a b
+	expect_http 200 a PUT k -d before
+	cable a control down
+	wait_until 20 logged a 'error cluster: no majority of the members is seen'
+	expect_http 503 a PUT k -d after
+	expect_equal "outcome" "$(error outcome)" "not applied"
+	expect_http 503 a GET k
+	expect_equal "outcome" "$(error outcome)" "not read"
+	cable a control up
+	wait_until 40 is_there a k
+	expect_equal "value" "$(cat "$WORK/body")" before
+	node_stop b
+	node_stop a
+}
+
 test_an_owner_that_is_silent_is_told() {
 	cluster_net_create a b
 	cluster_form a b
