@@ -394,7 +394,7 @@ def every_reason(p):
     quiet = {name[5:] for name, value in p.admin.counters().items() if name.startswith("drop_") and value == 0}
     assert quiet == {"frame_segmented", "frame_oversized", "need_hello_limited", "session_table_full", "replay_in_progress",
                      "replay_forgotten", "replay_old", "forward_bad", "forward_late", "forward_no_peer", "forward_no_room",
-                     "mailbox_full", "tx_full"}, quiet
+                     "mailbox_full", "local_full", "tx_full"}, quiet
 
 
 def mixed(p, count=3000):
