@@ -5,6 +5,8 @@
 #include <stdarg.h>
 #include <stdio.h>
 
+#include "controlplane/resize.h"
+
 struct findings {
 	const struct cluster *cluster;
 	struct cluster_problem *problems;
@@ -77,6 +79,32 @@ static void check_members(struct findings *f)
 		      membership_health(membership));
 }
 
+/* Whether a living member may take partitions. */
+static bool has_taker(const struct membership *membership)
+{
+	for (uint32_t i = 0; i < membership_index_end(membership); i++) {
+		const struct member *member = membership_at(membership, i);
+
+		if (member && member_state(member) <= MEMBER_SUSPECT &&
+		    member->node.state == NODE_ACTIVE && member->node.weight > 0)
+			return true;
+	}
+	return false;
+}
+
+static void check_leaving(struct findings *f)
+{
+	const struct membership *membership = gossip_membership(cluster_gossip(f->cluster));
+	const struct node *leaving = resize_find_leaving(membership);
+
+	if (leaving && !has_taker(membership))
+		found(f, "nobody_takes",
+		      "%s is leaving, and no living member may take its partitions: add a node "
+		      "with a cluster.weight above 0, or godwitctl cluster leave --cancel at one "
+		      "that leaves",
+		      leaving->name);
+}
+
 /* Whether anybody serves what the map says is 'owner's. */
 static bool is_served(const struct cluster *cluster, uint32_t partition, uint64_t owner)
 {
@@ -130,9 +158,9 @@ static void check_strangers(struct findings *f)
 
 uint32_t cluster_check(const struct cluster *cluster, struct cluster_problem *problems)
 {
-	static void (*const checks[])(struct findings *) = { check_phase, check_fence,
-							     check_members, check_partitions,
-							     check_strangers };
+	static void (*const checks[])(struct findings *) = { check_phase,      check_fence,
+							     check_members,    check_leaving,
+							     check_partitions, check_strangers };
 	struct findings findings = { cluster, problems, 0 };
 
 	for (size_t i = 0; i < sizeof(checks) / sizeof(checks[0]); i++)

@@ -82,6 +82,9 @@ bool command_take_word(int *argc, char **argv, const char *word);
 /* Sleeps. */
 void command_pause_ms(long ms);
 
+/* Begins a line of progress, which overwrites the one before; false when nobody watches: print none. */
+bool command_begin_progress(struct ctl *ctl);
+
 /* Prints 'json' to ctl->out. CTL_OK, or CTL_ERROR after a line to ctl->err. */
 enum ctl_exit command_print_json(struct ctl *ctl, const json_t *json);
 

@@ -6,6 +6,7 @@
 #include <stdbool.h>
 #include <string.h>
 #include <time.h>
+#include <unistd.h>
 
 const struct command *const command_tables[] = {
 	commands_items, commands_node, commands_cluster, commands_migrations, NULL,
@@ -127,6 +128,14 @@ void command_pause_ms(long ms)
 	const struct timespec time = { ms / 1000, ms % 1000 * 1000000 };
 
 	nanosleep(&time, NULL);
+}
+
+bool command_begin_progress(struct ctl *ctl)
+{
+	if (ctl->output != CTL_OUTPUT_TABLE || !isatty(fileno(ctl->out)))
+		return false;
+	fputs("\r\033[K", ctl->out);
+	return true;
 }
 
 enum ctl_exit command_print_json(struct ctl *ctl, const json_t *json)

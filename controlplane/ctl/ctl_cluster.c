@@ -12,6 +12,7 @@
 
 #define POLL_MS 200
 #define JOIN_MS_MAX 30000
+#define LEAVE_MISSED_MAX 3
 #define KEY_SIZE 32
 
 static enum ctl_exit no_arguments(struct ctl *ctl, const char *name, int argc, char **argv)
@@ -191,41 +192,56 @@ static enum ctl_exit run_join(struct ctl *ctl, int argc, char **argv)
 
 /* ---- leaving ---- */
 
-/* One look at a node that leaves; CTL_UNKNOWN: go on waiting. Its silence is what is wanted. */
-static enum ctl_exit look_at_leave(struct ctl *ctl)
+/* GET /v1/cluster without a word about failures: silence is what is waited for. */
+static enum ctl_exit get_quietly(struct ctl *ctl, json_t **cluster)
 {
 	FILE *err = ctl->err, *nowhere = fopen("/dev/null", "w");
 	enum ctl_exit code;
-	json_t *cluster;
-	bool is_leaving;
 
 	if (nowhere)
 		ctl->err = nowhere;
-	code = admin_get(ctl, "/v1/cluster", &cluster);
+	code = admin_get(ctl, "/v1/cluster", cluster);
 	ctl->err = err;
 	if (nowhere)
 		fclose(nowhere);
-	if (code == CTL_UNREACHABLE) {
-		fputs("left: the node has given everything away and ended\n", ctl->out);
-		return CTL_OK;
-	}
+	return code;
+}
+
+/* One look at a node that leaves; CTL_UNKNOWN: go on waiting, CTL_UNREACHABLE: it does not answer. */
+static enum ctl_exit look_at_leave(struct ctl *ctl)
+{
+	json_t *cluster;
+	enum ctl_exit code = get_quietly(ctl, &cluster);
+	bool is_leaving;
+
+	if (code == CTL_UNREACHABLE)
+		return code;
 	if (code != CTL_OK)
 		return command_fail(ctl, code, "the node does not tell how it goes");
 	is_leaving = strncmp(json_text_at(cluster, "cluster.phase"), "le", 2) == 0;
+	if (command_begin_progress(ctl) && is_leaving)
+		fprintf(ctl->out, "%u partitions left",
+			(unsigned)json_integer_at(cluster, "node.partitions"));
+	fflush(ctl->out);
 	json_decref(cluster);
 	return is_leaving ? CTL_UNKNOWN
 			  : command_fail(ctl, CTL_NO, "the node stays: leaving was cancelled");
 }
 
+/* A busy node may miss one look; one that misses some in a row has ended. */
 static enum ctl_exit wait_for_leave(struct ctl *ctl)
 {
-	for (;;) {
+	for (int missed = 0; missed < LEAVE_MISSED_MAX;) {
 		enum ctl_exit code = look_at_leave(ctl);
 
-		if (code != CTL_UNKNOWN)
+		if (code != CTL_UNKNOWN && code != CTL_UNREACHABLE)
 			return code;
+		missed = code == CTL_UNREACHABLE ? missed + 1 : 0;
 		command_pause_ms(POLL_MS);
 	}
+	command_begin_progress(ctl);
+	fputs("left: the node has given everything away and ended\n", ctl->out);
+	return CTL_OK;
 }
 
 static enum ctl_exit run_leave(struct ctl *ctl, int argc, char **argv)

@@ -5,7 +5,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
-#include <unistd.h>
 
 #include "controlplane/ctl/admin_client.h"
 #include "controlplane/ctl/command.h"
@@ -24,15 +23,6 @@ static uint64_t now_ms(void)
 
 	clock_gettime(CLOCK_MONOTONIC, &time);
 	return (uint64_t)time.tv_sec * 1000 + (uint64_t)time.tv_nsec / 1000000;
-}
-
-/* A line that the next one overwrites, on a screen only. */
-static bool begin_progress(struct ctl *ctl)
-{
-	if (ctl->output != CTL_OUTPUT_TABLE || !isatty(fileno(ctl->out)))
-		return false;
-	fputs("\r\033[K", ctl->out);
-	return true;
 }
 
 static bool read_partition(const char *text, json_int_t *partition)
@@ -77,7 +67,7 @@ static enum ctl_exit tell_end(struct ctl *ctl, const json_t *past)
 {
 	bool is_ok = json_is_true_at(past, "ok");
 
-	begin_progress(ctl);
+	command_begin_progress(ctl);
 	if (ctl->output == CTL_OUTPUT_JSON)
 		command_print_json(ctl, past);
 	else
@@ -96,7 +86,7 @@ static bool look(struct ctl *ctl, struct wait *wait, const json_t *list, enum ct
 
 	if (job) {
 		wait->blind_looks = 0;
-		if (begin_progress(ctl))
+		if (command_begin_progress(ctl))
 			migration_view_job(job, ctl->out);
 		fflush(ctl->out);
 		return false;
@@ -197,7 +187,7 @@ static bool look_at_rebalance(struct ctl *ctl, const json_t *list, uint64_t move
 	bool is_moving = strcmp(state, "moving") == 0;
 	char bar[MIGRATION_BAR_SIZE];
 
-	if (begin_progress(ctl) && is_moving)
+	if (command_begin_progress(ctl) && is_moving)
 		fprintf(ctl->out, "%s  %" PRIu64 " moves left",
 			migration_view_bar(bar, 1 - (double)left / (double)moves), left);
 	fflush(ctl->out);

@@ -170,6 +170,21 @@ says_leaving() {
 	ctl "$1" nodes | grep -q "^$2 .*, leaving"
 }
 
+test_a_node_that_nobody_can_relieve_says_so() {
+	local CLUSTER_PROBE_MS=1000
+	cluster_net_create a b
+	cluster_form a b
+	node_kill b
+	ctl a cluster leave --no-wait
+	wait_until 40 sees_states a "a=alive b=dead "
+	expect_equal "exit code of check" "$(code_of ctl a cluster check)" 1
+	expect_match "check" "$(cat "$WORK/output")" 'a is leaving, and no living member may take its partitions'
+	ctl a cluster leave --cancel
+	expect_equal "exit code of the last one's leave" "$(code_of ctl a cluster leave)" 1
+	expect_equal "exit code of rebalance" "$(code_of ctl a rebalance --dry-run)" 0
+	expect_equal "plan" "$(cat "$WORK/output")" "balanced: nothing to move"
+}
+
 test_a_rebalance_by_hand_heeds_weights() {
 	cluster_net_create a b c
 	cluster_start a --set cluster.bootstrap=on --set cluster.join=none
