@@ -18,6 +18,9 @@
 #define PATH_BEGIN "/v1/rebalance/begin"
 #define PATH_CLAIM "/v1/partitions/claim"
 
+/* Nodes asked at once when all are asked; the relay has room for other requests meanwhile. */
+#define GATHERED_AT_ONCE (ADMIN_RELAY_COUNT_MAX / 2)
+
 static int status_of(int result)
 {
 	switch (result) {
@@ -441,8 +444,12 @@ static void handle_claim_here(void *context, const struct admin_request *request
 struct gathering {
 	const struct migration_routes *routes;
 	struct admin_reply *reply;
-	json_t *answers; /* [{"name", "body"} or {"name", "error"}] */
-	uint32_t outstanding;
+	enum admin_method method;
+	const char *path;
+	json_t *answers;  /* [{"name", "body"} or {"name", "error"}] */
+	uint32_t next;    /* index of the member to ask next */
+	uint32_t waiting; /* for so many answers */
+	bool is_asking;
 	void (*finish)(struct gathering *gathering);
 };
 
@@ -452,15 +459,7 @@ struct gathered {
 	char name[NODE_NAME_SIZE];
 };
 
-static void end_one(struct gathering *gathering)
-{
-	if (--gathering->outstanding > 0)
-		return;
-	gathering->finish(gathering);
-	admin_reply_finish(gathering->reply);
-	json_decref(gathering->answers);
-	free(gathering);
-}
+static void ask_more(struct gathering *gathering);
 
 static void on_answer(void *context, int status, const json_t *body)
 {
@@ -477,11 +476,11 @@ static void on_answer(void *context, int status, const json_t *body)
 				   error ? error : "no reason given");
 	json_array_append_new(gathering->answers, answer);
 	free(gathered);
-	end_one(gathering);
+	gathering->waiting--;
+	ask_more(gathering);
 }
 
-static void ask_one(struct gathering *gathering, const struct node *node, enum admin_method method,
-		    const char *path)
+static void ask_one(struct gathering *gathering, const struct node *node)
 {
 	struct gathered *gathered = calloc(1, sizeof(*gathered));
 
@@ -489,8 +488,33 @@ static void ask_one(struct gathering *gathering, const struct node *node, enum a
 		return;
 	gathered->gathering = gathering;
 	strcpy(gathered->name, node->name);
-	gathering->outstanding++;
-	admin_relay_ask(gathering->routes->relay, node, method, path, NULL, on_answer, gathered);
+	gathering->waiting++;
+	admin_relay_ask(gathering->routes->relay, node, gathering->method, gathering->path, NULL,
+			on_answer, gathered);
+}
+
+/* Asks the next ones, some at a time, and finishes when all have answered. An answer may come at once. */
+static void ask_more(struct gathering *gathering)
+{
+	const struct membership *membership = members_of(gathering->routes);
+
+	if (gathering->is_asking)
+		return;
+	gathering->is_asking = true;
+	while (gathering->routes->relay && gathering->waiting < GATHERED_AT_ONCE &&
+	       gathering->next < membership_index_end(membership)) {
+		const struct member *member = membership_at(membership, gathering->next++);
+
+		if (is_living(member))
+			ask_one(gathering, &member->node);
+	}
+	gathering->is_asking = false;
+	if (gathering->waiting > 0)
+		return;
+	gathering->finish(gathering);
+	admin_reply_finish(gathering->reply);
+	json_decref(gathering->answers);
+	free(gathering);
 }
 
 /* Asks all other living members; what 'own' (taken) says is this node's answer. */
@@ -498,7 +522,6 @@ static void ask_all(const struct migration_routes *routes, enum admin_method met
 		    const char *path, json_t *own, void (*finish)(struct gathering *gathering),
 		    struct admin_reply *reply)
 {
-	const struct membership *membership = members_of(routes);
 	struct gathering *gathering = calloc(1, sizeof(*gathering));
 
 	if (!gathering) {
@@ -506,17 +529,17 @@ static void ask_all(const struct migration_routes *routes, enum admin_method met
 		admin_reply_error(reply, 500, "out of memory");
 		return;
 	}
-	*gathering = (struct gathering){ routes, reply, json_array(), 1, finish };
+	*gathering = (struct gathering){ .routes = routes,
+					 .reply = reply,
+					 .method = method,
+					 .path = path,
+					 .answers = json_array(),
+					 .next = 1,
+					 .finish = finish };
 	json_array_append_new(gathering->answers,
 			      json_pack("{ss so}", "name", self_of(routes)->name, "body", own));
 	reply->is_deferred = true;
-	for (uint32_t i = 1; routes->relay && i < membership_index_end(membership); i++) {
-		const struct member *member = membership_at(membership, i);
-
-		if (is_living(member))
-			ask_one(gathering, &member->node, method, path);
-	}
-	end_one(gathering);
+	ask_more(gathering);
 }
 
 /* ---- list ---- */

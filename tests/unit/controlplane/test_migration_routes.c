@@ -13,7 +13,7 @@
 #include "tests/unit/unit.h"
 
 #define RECORD_SIZE 4u
-#define ASKED_MAX 4u
+#define ASKED_MAX 100u
 
 /* What was asked of another node. */
 struct asked {
@@ -242,7 +242,7 @@ static void on_finished(struct admin_reply *reply)
 
 static void stage_init(void)
 {
-	const struct membership_options options = { .seed = 1, .node_count_max = 8 };
+	const struct membership_options options = { .seed = 1, .node_count_max = 128 };
 	const struct node a = make_node("a"), c = make_node("c");
 	const struct membership_claim dead = { .id = c.id,
 					       .generation = 1,
@@ -488,6 +488,34 @@ static void a_list_gathers_all_living_nodes(void)
 	stage_fini();
 }
 
+static void many_nodes_are_asked_some_at_a_time(void)
+{
+	json_t *answer = json_pack("{s[]}", "jobs");
+	uint32_t at_once;
+
+	stage_init();
+	for (int i = 0; i < 90; i++) {
+		char name[NODE_NAME_SIZE];
+		struct node node;
+
+		snprintf(name, sizeof(name), "n%d", i);
+		node = make_node(name);
+		hear(&node);
+	}
+	CU_ASSERT_EQUAL(call(migration_routes, ADMIN_GET, "/v1/migrations", NULL), 0);
+	at_once = stage.asked_count;
+	CU_ASSERT(at_once > 1 && at_once < ADMIN_RELAY_COUNT_MAX && at_once < 91);
+	for (uint32_t i = 0; i < stage.asked_count; i++) {
+		CU_ASSERT_FALSE(stage.is_finished);
+		stage.asked[i].done(stage.asked[i].context, 200, answer);
+	}
+	CU_ASSERT_EQUAL(stage.asked_count, 91); /* b, and those 90 */
+	CU_ASSERT_TRUE_FATAL(stage.is_finished);
+	CU_ASSERT_EQUAL(json_array_size(json_object_get(stage.reply.json, "nodes")), 92);
+	json_decref(answer);
+	stage_fini();
+}
+
 static void a_node_without_a_bus_lists_its_own(void)
 {
 	stage_init();
@@ -548,6 +576,7 @@ int main(void)
 		UNIT_TEST(a_job_is_cancelled_by_the_node_that_takes_the_partition),
 		UNIT_TEST(a_claim_goes_to_who_has_a_job_or_to_the_map),
 		UNIT_TEST(a_list_gathers_all_living_nodes),
+		UNIT_TEST(many_nodes_are_asked_some_at_a_time),
 		UNIT_TEST(a_node_without_a_bus_lists_its_own),
 		UNIT_TEST(a_rebalance_is_begun_by_all_living_nodes),
 		UNIT_TEST(a_rebalance_is_refused_while_a_partition_is_on_its_way),
