@@ -313,9 +313,12 @@ static enum ctl_exit run_claim(struct ctl *ctl, int argc, char **argv)
 	json_decref(request);
 	if (code != CTL_OK)
 		return code;
-	fprintf(ctl->out, "claimed: %u\n", (unsigned)json_integer_at(reply, "claimed"));
+	if (ctl->output == CTL_OUTPUT_JSON)
+		code = command_print_json(ctl, reply);
+	else
+		fprintf(ctl->out, "claimed: %u\n", (unsigned)json_integer_at(reply, "claimed"));
 	json_decref(reply);
-	return CTL_OK;
+	return code;
 }
 
 const struct command commands_cluster[] = {

@@ -170,10 +170,14 @@ static enum ctl_exit run_cancel(struct ctl *ctl, int argc, char **argv)
 	code = admin_delete(ctl, path, &reply);
 	if (code != CTL_OK)
 		return code;
-	fprintf(ctl->out, "cancelled: partition %" JSON_INTEGER_FORMAT " stays where it is\n",
-		partition);
+	if (ctl->output == CTL_OUTPUT_JSON)
+		code = command_print_json(ctl, reply);
+	else
+		fprintf(ctl->out,
+			"cancelled: partition %" JSON_INTEGER_FORMAT " stays where it is\n",
+			partition);
 	json_decref(reply);
-	return CTL_OK;
+	return code;
 }
 
 /* ---- rebalance ---- */
@@ -192,7 +196,9 @@ static bool look_at_rebalance(struct ctl *ctl, const json_t *list, uint64_t move
 			migration_view_bar(bar, 1 - (double)left / (double)moves), left);
 	fflush(ctl->out);
 	if (strcmp(state, "idle") == 0) {
-		fprintf(ctl->out, "rebalanced: %" PRIu64 " partitions were to move\n", moves);
+		if (ctl->output == CTL_OUTPUT_TABLE)
+			fprintf(ctl->out, "rebalanced: %" PRIu64 " partitions were to move\n",
+				moves);
 		return true;
 	}
 	*idle_looks = json_array_size(json_value_at(list, "jobs")) > 0 ? 0 : *idle_looks + 1;
