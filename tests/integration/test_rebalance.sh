@@ -110,6 +110,38 @@ test_orders_that_make_no_sense_are_refused_and_change_nothing() {
 	done
 }
 
+# owns_some AT NODE: whether NODE owns at least four partitions, as AT sees it.
+owns_some() {
+	[ "$(ctl "$1" partitions --of "$2" | wc -l)" -gt 4 ]
+}
+
+# none_moves AT: whether no living node announces anything.
+none_moves() {
+	[ "$(ctl "$1" -o json nodes | python3 -c 'import json, sys
+print(sum(n["importing"] + n["migrating"] for n in json.load(sys.stdin)["nodes"] if n["state"] == "alive"))')" = 0 ]
+}
+
+test_a_rebalance_survives_the_death_of_the_node_it_is_for() {
+	local auto=(--set cluster.auto_rebalance=on)
+	cluster_net_create a b c
+	cluster_start a --set cluster.bootstrap=on --set cluster.join=none "${auto[@]}"
+	wait_until 10 logged a 'cluster: member '
+	cluster_start b "${auto[@]}"
+	wait_until 30 owns a b 32
+	cluster_start c "${auto[@]}"
+	wait_until 30 owns_some a c
+	node_kill c
+	wait_until 30 sees_states a "a=alive b=alive c=dead "
+	wait_until 30 none_moves a
+	cluster_start c "${auto[@]}"
+	wait_until 40 owns a c 21
+	wait_until 10 none_moves b
+	wait_until 10 sees_states b "a=alive b=alive c=alive "
+	expect_equal "cluster check" "$(ctl b cluster check)" "all is well"
+	fill c 20
+	check_items a 20
+}
+
 # announces AT PARTITION NODE: whether NODE imports PARTITION, as AT has heard.
 announces() {
 	[ "$(ctl "$1" -o json partitions | python3 -c 'import json, sys
