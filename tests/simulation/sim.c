@@ -661,7 +661,8 @@ static void ask(struct sim *sim, const struct sim_event *event)
 					  .life = event->life };
 
 	sim->is_answered = false;
-	if (server->node && !link_of(sim, event->from, event->node)->is_cut) {
+	if (server->node && gossip_is_joined(server->node->gossip) &&
+	    !link_of(sim, event->from, event->node)->is_cut) {
 		sim->asker = event->from;
 		sim->asked = event->number << 2 | event->partition;
 		sim_node_take_ask(server->node, sim->now_us, event->from, event->bytes,
