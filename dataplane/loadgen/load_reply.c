@@ -102,10 +102,17 @@ static void follow_up(struct load_worker *worker, const struct operation *operat
 	}
 }
 
+/* Not executed, and the same server may do it a little later: a partition is on its way, or has been. */
+static bool is_passing(unsigned status)
+{
+	return status == WIRE_RETRY || status == WIRE_NOT_OWNER;
+}
+
 /* The time that a RETRY asks to wait. */
 static uint64_t wait_ticks(const struct load_worker *worker, const struct wire_reply_op *reply)
 {
-	uint32_t us = reply->value_size == 4 ? wire_get_u32(reply->value) : PUT_OFF_US_DEFAULT;
+	bool is_told = reply->status == WIRE_RETRY && reply->value_size == 4;
+	uint32_t us = is_told ? wire_get_u32(reply->value) : PUT_OFF_US_DEFAULT;
 
 	return clock_ticks(&worker->settings->clock, us / 1e6);
 }
@@ -128,7 +135,7 @@ static void take_operation(struct load_worker *worker, struct operation *operati
 			   uint64_t planned, const struct wire_reply_op *reply, struct tally *tally,
 			   uint64_t now)
 {
-	if (__builtin_expect(reply->status == WIRE_RETRY, 0) && worker->phase.kind == LOAD_RUN &&
+	if (__builtin_expect(is_passing(reply->status), 0) && worker->phase.kind == LOAD_RUN &&
 	    put_off(worker, operation, planned, reply, now)) {
 		tally_add(&tally->put_off, 1);
 		return;

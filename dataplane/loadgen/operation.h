@@ -57,7 +57,7 @@ struct operation {
 	uint64_t number; /* see below */
 	uint8_t kind;
 	uint8_t space;
-	bool is_put_off; /* answered RETRY: it is asked again in a request of its own */
+	bool is_put_off; /* answered RETRY or NOT_OWNER: it is asked again in a request of its own */
 };
 /* 'number' of a write: what its value is made of, different for each write of a key; of a CAS: the
  * expected version, and the value is made of OPERATION_CAS_MARK + version; of a read: the least

@@ -50,6 +50,7 @@ struct responder {
 	unsigned stall_ms;          /* ... for so long */
 	unsigned retry_each;        /* every n-th operation is answered RETRY ... */
 	uint32_t retry_us;          /* ... with that time to wait */
+	unsigned disown_each;       /* every n-th operation is answered NOT_OWNER */
 	bool no_space;              /* SET is answered NO_SPACE */
 	unsigned worker_count;      /* ports */
 	/* what it saw; read after responder_stop() */
@@ -68,7 +69,7 @@ struct responder {
 	struct responder_item plain[RESPONDER_KEYS];
 	struct responder_item counters[RESPONDER_COUNTERS];
 	struct responder_reply *replies[RESPONDER_SESSIONS]; /* RESPONDER_WINDOW each */
-	uint64_t gets, sets, ops;
+	uint64_t gets, sets, ops, asked;
 };
 
 static inline bool responder_each(uint64_t *count, unsigned n)
@@ -148,6 +149,11 @@ static inline uint8_t *responder_execute(struct responder *r, const struct wire_
 	struct responder_item *item = responder_find(r, op);
 	uint8_t status = item->version ? WIRE_OK : WIRE_NOT_FOUND;
 
+	if (responder_each(&r->asked, r->disown_each)) {
+		at = wire_reply_op_write(at, op->opcode, WIRE_NOT_OWNER, 0, 4);
+		wire_put_u32(at, 0x0a000001); /* an address, no time */
+		return at + 4;
+	}
 	if (responder_each(&r->ops, r->retry_each)) {
 		at = wire_reply_op_write(at, op->opcode, WIRE_RETRY, 0, r->retry_us ? 4 : 0);
 		if (!r->retry_us)

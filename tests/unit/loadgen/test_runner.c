@@ -269,6 +269,25 @@ static void test_operations_answered_retry_are_asked_again(void)
 	trial_fini(&trial);
 }
 
+/* Whoever is asked learns in the end who owns a partition that moves. */
+static void test_operations_of_moved_partitions_are_asked_again(void)
+{
+	struct trial trial;
+	const struct tally *measured;
+
+	trial_init(&trial, "get=50,set=50");
+	trial.responder->disown_each = 10;
+	trial_run(&trial);
+	measured = trial.result.measured;
+	CU_ASSERT_EQUAL(trial.status, 0);
+	print_reasons(&trial);
+	CU_ASSERT(report_is_valid(&trial.report));
+	CU_ASSERT(measured->put_off > 0);
+	CU_ASSERT_EQUAL(tally_errors(measured, OPERATION_GET), 0);
+	CU_ASSERT_EQUAL(tally_errors(measured, OPERATION_SET), 0);
+	trial_fini(&trial);
+}
+
 static void test_who_is_put_off_too_long_is_an_error(void)
 {
 	struct trial trial;
@@ -456,6 +475,7 @@ int main(void)
 		UNIT_TEST(test_lost_keys_are_found_as_missing),
 		UNIT_TEST(test_operations_answered_retry_are_loaded_again),
 		UNIT_TEST(test_operations_answered_retry_are_asked_again),
+		UNIT_TEST(test_operations_of_moved_partitions_are_asked_again),
 		UNIT_TEST(test_who_is_put_off_too_long_is_an_error),
 		UNIT_TEST(test_a_full_server_ends_the_load_phase_with_a_reason),
 		UNIT_TEST(test_a_forgotten_session_is_opened_again),
