@@ -8,6 +8,7 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 
 /* What stands before key and value; both together are rounded up to ENTRY_ALIGN. */
 struct entry {
@@ -21,6 +22,7 @@ struct entry {
 };
 
 #define ENTRY_ALIGN 8u
+#define HUGE_PAGE_SIZE ((size_t)2 << 20)
 #define ENTRY_SIZE_MAX (sizeof(struct entry) + KEY_SIZE_MAX + VALUE_SIZE_MAX + ENTRY_ALIGN)
 
 static_assert(sizeof(struct entry) % ENTRY_ALIGN == 0, "entries are aligned");
@@ -54,11 +56,13 @@ int delta_ring_create(struct delta_ring **result, size_t size_bytes)
 	if (!ring)
 		return -ENOMEM;
 	*ring = (struct delta_ring){ .size = size_bytes };
-	ring->bytes = aligned_alloc(64, size_bytes);
+	ring->bytes = aligned_alloc(size_bytes < HUGE_PAGE_SIZE ? 64 : HUGE_PAGE_SIZE, size_bytes);
 	if (!ring->bytes) {
 		free(ring);
 		return -ENOMEM;
 	}
+	if (size_bytes >= HUGE_PAGE_SIZE) /* a wish: then it is resident in a tenth of the time */
+		madvise(ring->bytes, size_bytes, MADV_HUGEPAGE);
 	memset(ring->bytes, 0xff, size_bytes); /* resident; zeros could be left to a later fault */
 	*result = ring;
 	return 0;
