@@ -288,6 +288,16 @@ static uint32_t source_max(const struct options *options)
 	return jobs < MIGRATION_JOBS_MAX ? jobs : MIGRATION_JOBS_MAX;
 }
 
+/* As many batches under way as one channel holds, were all jobs to use the same one. */
+static uint32_t window_of(const struct options *options, uint32_t batch_size)
+{
+	uint32_t window = BUS_CHANNEL_PENDING_MAX / (2 * batch_size * options->migration_jobs);
+
+	if (window > MIGRATION_WINDOW_MAX)
+		return MIGRATION_WINDOW_MAX;
+	return window > 0 ? window : 1;
+}
+
 static int create_migrator(struct migrator_daemon *daemon)
 {
 	const struct options *options = daemon->options.options;
@@ -317,8 +327,14 @@ static int create_migrator(struct migrator_daemon *daemon)
 	};
 
 	migration_options_default(&migrator_options.migration);
+	migrator_options.migration.window =
+		window_of(options, migrator_options.migration.batch_size);
 	migrator_options.migration.bytes_per_s = options->migration_rate;
-	migrator_options.migration.cpu_permille = options->migration_cpu * 10;
+	/* All of it is no limit. */
+	if (options->migration_cpu < 100)
+		migrator_options.migration.cpu_permille = options->migration_cpu * 10;
+	else
+		migrator_options.migration.cpu_permille = 0;
 	/* A claim waits until a source that is cut off has surely stopped to serve. */
 	migrator_options.migration.claim_ms = 2 * cluster_config_of(cluster)->fence_ms + 1000;
 	return migrator_create(&daemon->migrator, &migrator_options);
