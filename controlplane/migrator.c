@@ -15,7 +15,9 @@
 /* Timer steps before other events have their turn. */
 #define TIMER_STEPS_MAX 64u
 /* While a job is open the migrator wants to run at least so often. */
-#define OPEN_WAIT_MS 100u
+#define OPEN_WAIT_US 100000u
+/* While a worker has something to do for it: what is done is acknowledged, and that makes room for more. */
+#define WORKER_WAIT_US 250u
 
 /* Answers that may be under way for one machine, and news of the cluster for all of them. */
 #define EVENTS_PER_SOURCE 32u
@@ -521,21 +523,23 @@ void migrator_run(struct migrator *migrator)
 	sweep(migrator);
 }
 
-uint64_t migrator_wait_ms(const struct migrator *migrator)
+uint64_t migrator_wait_us(const struct migrator *migrator)
 {
 	uint64_t deadline_ms = migration_jobs_deadline_ms(migrator->jobs);
 	uint64_t now_ms = migrator_now(migrator);
-	uint64_t wait_ms = deadline_ms > now_ms ? deadline_ms - now_ms : 0;
+	uint64_t wait_us = UINT64_MAX;
 
-	if (migrator->tasks && wait_ms > OPEN_WAIT_MS)
-		wait_ms = OPEN_WAIT_MS;
+	if (deadline_ms != UINT64_MAX)
+		wait_us = deadline_ms > now_ms ? (deadline_ms - now_ms) * 1000 : 0;
+	if (migrator->tasks && wait_us > OPEN_WAIT_US)
+		wait_us = OPEN_WAIT_US;
 	for (const struct migrator_task *task = migrator->tasks; task; task = task->next) {
 		if (task->pace == MIGRATION_HURRIES)
 			return 0;
-		if (task->pace == MIGRATION_WAITS && wait_ms > 1)
-			wait_ms = 1;
+		if (task->pace == MIGRATION_WAITS && wait_us > WORKER_WAIT_US)
+			wait_us = WORKER_WAIT_US;
 	}
-	return wait_ms;
+	return wait_us;
 }
 
 /* ---- what actions need ---- */

@@ -20,7 +20,6 @@ struct migrator_daemon {
 	struct reader *reader;
 	struct sync_links *links; /* NULL = a node by itself */
 	struct event *timer;
-	uint64_t timer_at_ms; /* when it is set to, while it is pending */
 	struct cluster_observer observer;
 	uint64_t ticked_ms;
 	bool is_running; /* run() is on the stack: it sets the timer itself */
@@ -43,19 +42,30 @@ static const struct membership *members_of(const struct migrator_daemon *daemon)
 
 /* ---- time ---- */
 
+/* Whether the timer comes within 'wait_us' anyway. */
+static bool is_timer_set(const struct migrator_daemon *daemon, uint64_t wait_us)
+{
+	struct timeval now, at;
+	int64_t left_us;
+
+	if (!event_pending(daemon->timer, EV_TIMEOUT, &at) ||
+	    event_base_gettimeofday_cached(daemon->options.base, &now) != 0)
+		return false;
+	left_us = (int64_t)(at.tv_sec - now.tv_sec) * 1000000 + (at.tv_usec - now.tv_usec);
+	return left_us <= (int64_t)wait_us;
+}
+
 /* Never later than it is set already: whoever wakes the migrator often must not keep it from its turn. */
 static void set_timer(struct migrator_daemon *daemon)
 {
-	uint64_t wait_ms = migrator_wait_ms(daemon->migrator);
+	uint64_t wait_us = migrator_wait_us(daemon->migrator);
 	struct timeval time;
 
-	if (wait_ms > TICK_MS)
-		wait_ms = TICK_MS;
-	if (daemon->is_running || (event_pending(daemon->timer, EV_TIMEOUT, NULL) &&
-				   daemon->timer_at_ms <= now_of(daemon) + wait_ms))
+	if (wait_us > TICK_MS * 1000u)
+		wait_us = TICK_MS * 1000u;
+	if (daemon->is_running || is_timer_set(daemon, wait_us))
 		return;
-	daemon->timer_at_ms = now_of(daemon) + wait_ms;
-	time = (struct timeval){ 0, (suseconds_t)(wait_ms * 1000) };
+	time = (struct timeval){ 0, (suseconds_t)wait_us };
 	event_add(daemon->timer, &time);
 }
 

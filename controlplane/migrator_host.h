@@ -44,7 +44,7 @@ struct migrator_host {
 	 * migrator_announced().
 	 */
 	void (*announce)(void *context, uint32_t partition);
-	/* A turn is over: migrator_wait_ms() may be less than it was. */
+	/* A turn is over: migrator_wait_us() may be less than it was. */
 	void (*wake)(void *context);
 };
 
@@ -87,8 +87,8 @@ void migrator_announced(struct migrator *migrator, uint32_t partition);
 /* Does what is due: timers, and a slice of what is under way in the data plane. */
 void migrator_run(struct migrator *migrator);
 
-/* Milliseconds until migrator_run() is to be called, 0 = at once, after what else there is to do. */
-uint64_t migrator_wait_ms(const struct migrator *migrator);
+/* Microseconds until migrator_run() is to be called, 0 = at once, after what else there is to do. */
+uint64_t migrator_wait_us(const struct migrator *migrator);
 
 /* The machines, for looking. */
 const struct migration_jobs *migrator_jobs(const struct migrator *migrator);

@@ -601,7 +601,9 @@ void sim_node_turn(struct sim_node *node, uint64_t now_us)
 
 uint64_t sim_node_due_us(const struct sim_node *node)
 {
-	uint64_t wait_ms = migrator_wait_ms(node->migrator);
+	/* Whole milliseconds: what a simulated worker has done is not worth more turns. */
+	uint64_t wait_ms = migrator_wait_us(node->migrator) / 1000 +
+			   (migrator_wait_us(node->migrator) % 1000 != 0);
 	uint64_t due_us = node->ticked_us + TICK_US;
 	uint64_t gossip_us = gossip_deadline_ms(node->gossip) * 1000;
 
