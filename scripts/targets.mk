@@ -157,6 +157,15 @@ negative-controls: $(CONTROLS_BIN) ## switch each protection off and see that th
 model: $(BUILD)/tests/model/handover ## visit every interleaving of a hand-over (two minutes; MODEL_DEEP=1: an hour)
 	@scripts/model $< $(if $(MODEL_DEEP),deep)
 
+.PHONY: coverage
+COVERAGE_BUILD := $(BUILD)/coverage
+COVERAGE_SUITES ?= unit fuzz-corpus simulation integration
+
+coverage: ## run the tests in a build that counts, print lines and branches run by folder (COVERAGE_SUITES=...)
+	find $(COVERAGE_BUILD) -name '*.gcda' -delete 2>/dev/null || true
+	$(MAKE) -k BUILD=$(COVERAGE_BUILD) OPT=-O0 SANITIZE=--coverage $(COVERAGE_SUITES) || true
+	scripts/coverage $(COVERAGE_BUILD)
+
 # ---- fuzzing ----
 .PHONY: fuzz fuzz-corpus
 FUZZ_SECONDS ?= 60
