@@ -495,7 +495,7 @@ static void renew_replaced(struct core *core, uint32_t first, uint32_t end)
 static void execute(struct core *core, struct request *request, uint32_t first, uint32_t end)
 {
 	shard_lookup_end(core->shard, &core->batch.keys, first, end - first);
-	if (!request->has_ticket && end - first > 1)
+	if (unlikely(core->batch.has_writes) && !request->has_ticket && end - first > 1)
 		renew_replaced(core, first, end);
 	for (uint32_t i = first; i < end; i++) {
 		if (request->has_ticket)
@@ -532,6 +532,8 @@ void request_flush(struct core *core)
 	if (batch->request_count == 0)
 		return;
 	finish_lookup(core);
+	for (uint32_t i = 0; batch->has_writes && i < WRITES_AHEAD; i++) /* execute() goes on */
+		shard_write_prefetch(core->shard, &batch->keys, i);
 	for (uint32_t i = 0; i < batch->request_count; i++) {
 		struct request *request = &batch->requests[i];
 

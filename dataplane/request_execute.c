@@ -45,12 +45,13 @@ struct execution {
 /* What the key maps to; an expired item is none. */
 static struct item *live_item(const struct execution *e)
 {
-	struct core *core = e->core;
-	bool is_own = core->batch.ops[e->i].worker == core->index;
-	struct item *item = is_own ? shard_batch_item(core->shard, &core->batch.keys, e->i)
-				   : core->batch.keys.items[e->i];
+	struct request_batch *batch = &e->core->batch;
+	struct item *item = batch->keys.items[e->i];
 
-	return item && !item_is_expired(item, core->now_ms) ? item : NULL;
+	/* only writes of the batch replace, or evict, what was found in it */
+	if (batch->has_writes && batch->ops[e->i].worker == e->core->index)
+		item = shard_batch_item(e->core->shard, &batch->keys, e->i);
+	return item && !item_is_expired(item, e->core->now_ms) ? item : NULL;
 }
 
 static void reply(const struct execution *e, enum wire_status status, uint64_t version)
