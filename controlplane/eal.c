@@ -100,9 +100,10 @@ void eal_log_set_started(struct eal_log *eal_log)
 	eal_log->is_started = true;
 }
 
-void eal_stop(struct eal_log *eal_log)
+void eal_stop(struct eal_log *eal_log, bool had_memif)
 {
-	rte_eal_cleanup();
+	if (!had_memif)
+		rte_eal_cleanup();
 	rmdir(rte_eal_get_runtime_dir());
 	close_stream(eal_log);
 }

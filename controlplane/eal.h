@@ -62,7 +62,12 @@ int eal_start(struct eal_log *eal_log, const struct eal_plan *plan, struct log *
 /* What the EAL logs from here on is worth a look; see struct eal_log. */
 void eal_log_set_started(struct eal_log *eal_log);
 
-/* Gives back what the EAL holds, and removes its runtime directory, which it leaves empty. */
-void eal_stop(struct eal_log *eal_log);
+/* Gives back what the EAL holds, and removes its runtime directory, which it leaves empty.
+ *
+ * DPDK's memif driver never takes its listening socket from the EAL's interrupt thread. The EAL's end wakes that thread up and
+ * unmaps the memory it then looks at: one in four ends on a busy machine was a crash. So once there was a memif port the memory
+ * is left to the end of the process, which must be next.
+ */
+void eal_stop(struct eal_log *eal_log, bool had_memif);
 
 #endif

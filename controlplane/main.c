@@ -103,7 +103,7 @@ static int start_dpdk(struct daemon *daemon, char *error)
 
 static void stop_dpdk(struct daemon *daemon)
 {
-	eal_stop(&daemon->eal_log);
+	eal_stop(&daemon->eal_log, daemon->options.port_kind == PORT_MEMIF);
 }
 
 static int start_dataplane(struct daemon *daemon, char *error)
