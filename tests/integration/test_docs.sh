@@ -34,4 +34,17 @@ test_the_page_about_clusters() {
 	expect_match "output" "$(cat "$WORK/page.log")" '[^ ]hello|^hello|\+ .*get greeting.hello'
 }
 
+# Fewer keys and seconds than there; a person gives the node the moment that it takes to start.
+test_the_readme() {
+	net_create a
+	sed -n '/^## Try it/,/^## /s/^    //p' "$TOP/README.md" | sed -e '/^make/d' -e 's/ *#.*//' \
+		-e 's/--load 1M/--load 20k/; s/--duration 5/--duration 1/' \
+		-e 's|^./godwitd &|&\nuntil ./godwitctl ping; do sleep 0.2; done|' >"$WORK/commands"
+	expect_match "commands" "$(cat "$WORK/commands")" 'godwitd &.*get greeting.*godwit-bench.*kill'
+	(cd "$BUILD" && in_net a timeout 60 bash -eux -c "$(cat "$WORK/commands")
+wait %1") >"$WORK/page.log" 2>&1 ||
+		fail "a command of README.md fails"
+	expect_match "output" "$(cat "$WORK/page.log")" 'hello.*result +valid'
+}
+
 run_tests
