@@ -19,8 +19,10 @@
 #define ASAN_UNPOISON_MEMORY_REGION(address, size) ((void)(address), (void)(size))
 #endif
 
+#ifndef likely
 #define likely(condition) __builtin_expect(!!(condition), 1)
 #define unlikely(condition) __builtin_expect(!!(condition), 0)
+#endif
 
 /* How full a slab is, in eighths; the last band is the full ones. */
 #define BAND_COUNT 8u
