@@ -71,7 +71,7 @@ static uint32_t choose(struct item **items, uint32_t count, uint64_t now_ms)
 
 	for (uint32_t i = 0; i < count; i++) {
 		if ((items[i]->flags & ITEM_VISITED) && !item_is_expired(items[i], now_ms))
-			items[i]->flags &= (uint8_t)~ITEM_VISITED;
+			item_flag_clear(items[i], ITEM_VISITED);
 		else
 			items[chosen++] = items[i];
 	}

@@ -29,7 +29,7 @@ struct item {
 	uint16_t partition;
 	uint16_t value_size; /* bytes */
 	uint8_t key_size;    /* bytes */
-	uint8_t flags;       /* enum item_flag; owner core only */
+	uint8_t flags;       /* enum item_flag; written by the owner core only */
 	uint8_t bytes[];     /* key_size bytes of key, value_size bytes of value */
 };
 
@@ -50,6 +50,17 @@ enum item_flag {
 static inline uint32_t item_size(uint32_t key_size, uint32_t value_size)
 {
 	return ITEM_HEADER_SIZE + key_size + value_size;
+}
+
+/* Of a published item (owner): an exporter may read its flags meanwhile. */
+static inline void item_flag_set(struct item *item, enum item_flag flag)
+{
+	__atomic_store_n(&item->flags, (uint8_t)(item->flags | flag), __ATOMIC_RELAXED);
+}
+
+static inline void item_flag_clear(struct item *item, enum item_flag flag)
+{
+	__atomic_store_n(&item->flags, (uint8_t)(item->flags & ~flag), __ATOMIC_RELAXED);
 }
 
 static inline const uint8_t *item_key(const struct item *item)

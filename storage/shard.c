@@ -216,7 +216,7 @@ static uint64_t slot_count(const struct shard *shard)
 
 static void retire_item(struct shard *shard, struct item *item)
 {
-	item->flags |= ITEM_RETIRED;
+	item_flag_set(item, ITEM_RETIRED);
 	shard->retired_bytes += item_size(item->key_size, item->value_size);
 	shard->retired_lately++;
 	reclaim_retire(shard->reclaim, item, ARGUMENT_ITEM);

@@ -140,7 +140,7 @@ enum status shard_remove(struct shard *shard, struct shard_batch *batch, uint32_
 static inline void shard_mark_visited(struct item *item)
 {
 	if (!(item->flags & ITEM_VISITED))
-		item->flags |= ITEM_VISITED;
+		item_flag_set(item, ITEM_VISITED);
 }
 
 /* --- Migration: what the target does with the records it gets --- */

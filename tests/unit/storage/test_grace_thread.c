@@ -186,12 +186,15 @@ static void readers_stop(struct node *node, pthread_t *threads, const struct rea
 	}
 }
 
+/* At least until a grace period has ended, which takes its time on a machine that is busy. */
 static void write_for_ms(struct node *node, uint64_t ms)
 {
 	uint64_t end_ms = now_ms() + ms;
+	uint64_t late_ms = end_ms + WAIT_MS;
 	uint64_t random = 7;
 
-	for (uint64_t version = CELL_COUNT; now_ms() < end_ms; version++) {
+	for (uint64_t version = CELL_COUNT;
+	     now_ms() < end_ms || (node->freed == 0 && now_ms() < late_ms); version++) {
 		publish(node, (uint32_t)(unit_random(&random) % CELL_COUNT), version);
 		reclaim_poll(node->reclaim, 32);
 	}
