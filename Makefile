@@ -43,7 +43,8 @@ PROTO_SRC := $(wildcard controlplane/*.proto)
 UNIT_SRC := $(filter-out tests/unit/unit_%.c,$(wildcard tests/unit/*.c tests/unit/*/test_*.c))
 
 # Programs that run many nodes in one process, and what they share.
-SIMULATION_PROGRAM_SRC := $(wildcard tests/simulation/test_*.c) $(wildcard tests/simulation/gossip_cost.c tests/simulation/simulate.c)
+SIMULATION_PROGRAM_SRC := $(wildcard tests/simulation/test_*.c) $(wildcard tests/simulation/gossip_cost.c tests/simulation/simulate.c) \
+	tests/simulation/migration_seeds.c
 SIMULATION_SHARED_SRC := $(filter-out $(SIMULATION_PROGRAM_SRC),$(wildcard tests/simulation/*.c))
 
 # One program for each decoder; with LIBFUZZER=1 linked to look for inputs, else to run those of the corpus.

@@ -148,7 +148,7 @@ gossip-cost: $(BUILD)/tests/simulation/gossip_cost ## print what gossip costs at
 	$<
 
 .PHONY: build-tests
-build-tests: $(UNIT_BIN) $(SIMULATION_TEST_BIN) $(BUILD)/simulate $(FUZZ_BIN) ## build all test programs, run none
+build-tests: $(UNIT_BIN) $(SIMULATION_TEST_BIN) $(BUILD)/simulate $(BUILD)/migration-seeds $(FUZZ_BIN) ## build all test programs, run none
 
 # Two nodes in one thread, as the unit tests have them.
 $(BUILD)/tests/bench/bench_migration: $(BUILD)/obj/tests/bench/bench_migration.o \
@@ -156,6 +156,13 @@ $(BUILD)/tests/bench/bench_migration: $(BUILD)/obj/tests/bench/bench_migration.o
 	@mkdir -p $(@D)
 	$(call say,LINK,$@)
 	$(Q)$(CC) $(SANITIZE) -o $@ $^ -lcunit $(LIBS_CONTROL)
+
+$(BUILD)/migration-seeds: $(BUILD)/tests/simulation/migration_seeds
+	$(Q)cp $< $@
+
+.PHONY: migration-soak
+migration-soak: $(BUILD)/migration-seeds ## run seeds of migrations, the machines alone, for SOAK_SECONDS=600, from SEED=1 on
+	$< --seeds $(or $(SEED),1).. --seconds $(or $(SOAK_SECONDS),600)
 
 .PHONY: negative-controls
 CONTROLS_BIN := $(BUILD)/tests/simulation/test_migration_controls $(BUILD)/tests/simulation/test_data_controls
@@ -173,7 +180,7 @@ COVERAGE_SUITES ?= unit fuzz-corpus simulation integration
 
 coverage: ## run the tests in a build that counts, print lines and branches run by folder (COVERAGE_SUITES=...)
 	find $(COVERAGE_BUILD) -name '*.gcda' -delete 2>/dev/null || true
-	$(MAKE) -k BUILD=$(COVERAGE_BUILD) OPT=-O0 SANITIZE=--coverage $(COVERAGE_SUITES) || true
+	$(MAKE) -k BUILD=$(COVERAGE_BUILD) OPT=-Og SANITIZE=--coverage $(COVERAGE_SUITES) || true
 	scripts/coverage $(COVERAGE_BUILD)
 
 # ---- fuzzing ----
