@@ -134,3 +134,25 @@ item() {
 cable() {
 	ip -n "$(net_name hub)" link set "$2-$1" "$3"
 }
+
+# owns AT NODE COUNT: whether NODE owns so many partitions, as AT sees it.
+owns() {
+	[ "$(ctl "$1" -o json partitions | python3 -c 'import json, sys
+print(sum(p["owner"] == sys.argv[1] for p in json.load(sys.stdin)["partitions"]))' "$2")" = "$3" ]
+}
+
+# fill NODE COUNT: so many items of that node.
+fill() {
+	local i
+	for i in $(seq 1 "$2"); do
+		item "$1" set "key-$i" "value-$i" >/dev/null
+	done
+}
+
+# check_items NODE COUNT: whether all are there.
+check_items() {
+	local i
+	for i in $(seq 1 "$2"); do
+		expect_equal "key-$i at $1" "$(item "$1" get "key-$i")" "value-$i"
+	done
+}
