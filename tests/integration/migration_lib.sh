@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: BSD-3-Clause
 # Moves of partitions for integration tests, over cluster_lib.sh.
 
-# So slow that a partition of some 100 KB stays on its way until something is done about it: the first batch of
+# So slow that a partition of 1 MB is on its way for some 10 seconds: the first batch of
 # 256 KiB goes at once, the next one has to wait for seconds.
 SLOW=(--set storage.partitions=1 --set migration.rate=64K)
 
@@ -44,12 +44,12 @@ counts() {
 	[ "$(counter "$1" "$2")" = "$3" ]
 }
 
-# slow_pair: a with some 100 KB in its only partition, on its slow way to b.
+# slow_pair: a with 1 MB in its only partition, on its slow way to b.
 slow_pair() {
 	cluster_net_create a b c
 	cluster_start a --set cluster.bootstrap=on --set cluster.join=none "${SLOW[@]}"
 	wait_until 10 logged a 'cluster: member '
-	one_by_one 2k 1000
+	one_by_one 1k 1000
 	cluster_start b "${SLOW[@]}"
 	cluster_start c "${SLOW[@]}"
 	wait_until 20 sees_states a "a=alive b=alive c=alive "

@@ -8,6 +8,9 @@
 # shellcheck source=tests/integration/migration_lib.sh
 . "$(dirname "$0")/migration_lib.sh"
 
+# A member that does not answer for long is not taken for dead, where none is.
+CLUSTER_PROBE_MS=500
+
 test_a_cancelled_move_leaves_the_partition_where_it_was() {
 	slow_pair
 	expect_match "second move" "$(api c POST /v1/migrations '{"partition": 0, "node": "c"}')" 'error'
@@ -24,6 +27,7 @@ test_a_cancelled_move_leaves_the_partition_where_it_was() {
 }
 
 test_a_killed_target_costs_nothing() {
+	local CLUSTER_PROBE_MS=150
 	slow_pair
 	node_kill b
 	item a set key other >/dev/null
@@ -40,6 +44,7 @@ test_a_killed_target_costs_nothing() {
 }
 
 test_a_killed_source_leaves_nothing_half_at_the_target() {
+	local CLUSTER_PROBE_MS=150
 	slow_pair
 	node_kill a
 	wait_until 30 logged b 'could not be taken over .*reason="the other node died"'
@@ -56,7 +61,6 @@ test_a_killed_source_leaves_nothing_half_at_the_target() {
 }
 
 test_a_cut_control_network_delays_the_move() {
-	CLUSTER_PROBE_MS=500
 	slow_pair
 	cable a control down
 	item a set key other >/dev/null
