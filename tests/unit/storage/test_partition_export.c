@@ -11,6 +11,7 @@
 
 #define KEYS 3000u
 #define RING_SIZE ((size_t)4 << 20)
+#define GROUP_MAX 16u
 
 /* The copy: what a target knows of each key, the newest record wins. */
 struct copy {
@@ -54,6 +55,16 @@ static void copy_item(struct copy *copy, const struct item *item)
 	struct record record = record_of_item(item);
 
 	copy_record(copy, &record);
+}
+
+/* What the next 'slots' slots hold. */
+static void copy_group(struct copy *copy, struct partition *partition, uint32_t slots)
+{
+	const struct item *items[GROUP_MAX];
+	uint32_t count = partition_export_take(partition, slots, items);
+
+	for (uint32_t i = 0; i < count; i++)
+		copy_item(copy, items[i]);
 }
 
 static struct partition_stats stats_of_copy(const struct copy *copy)
@@ -314,14 +325,10 @@ static void scan_and_deltas_are_the_partition(void)
 
 			switch (unit_random(&random) % 8) {
 			case 0:
-			case 1: {
-				const struct item *item = partition_export_next(
-					partition, 1 + (uint32_t)(unit_random(&random) % 4));
-
-				if (item)
-					copy_item(&copy, item);
+			case 1:
+				copy_group(&copy, partition,
+					   1 + (uint32_t)(unit_random(&random) % GROUP_MAX));
 				break;
-			}
 			case 2:
 				copy_deltas(&copy, export);
 				break;
@@ -395,10 +402,7 @@ static void migrate_under_fire(struct owner *owner, struct copy *copy)
 	while (!__atomic_load_n(&owner->is_begun, __ATOMIC_ACQUIRE))
 		rcu_quiescent_state();
 	while (!partition_export_is_done(owner->partition)) {
-		const struct item *item = partition_export_next(owner->partition, 8);
-
-		if (item)
-			copy_item(copy, item);
+		copy_group(copy, owner->partition, GROUP_MAX);
 		copy_deltas(copy, owner->export);
 		rcu_quiescent_state();
 	}
