@@ -68,7 +68,7 @@ static void wait_for_burst(const struct port_guard *guard)
 		usleep(10);
 }
 
-static void wait_for_pollers(void)
+__attribute__((unused)) static void wait_for_pollers(void)
 {
 	fence_all_threads();
 	pthread_mutex_lock(&sets_lock);
@@ -79,10 +79,14 @@ static void wait_for_pollers(void)
 	pthread_mutex_unlock(&sets_lock);
 }
 
-/* Takes the place of libc's, also for shared libraries: the driver is one. */
+/* Takes the place of libc's, also for shared libraries: the driver is one. Not under ThreadSanitizer, whose runtime calls
+ * munmap() with its locks held.
+ */
+#ifndef __SANITIZE_THREAD__
 int munmap(void *address, size_t size)
 {
 	if (__atomic_load_n(&set_count, __ATOMIC_ACQUIRE) > 0)
 		wait_for_pollers();
 	return (int)syscall(SYS_munmap, address, size);
 }
+#endif

@@ -4,14 +4,12 @@
  *
  *      rte_hash        an item found happens after the item was added
  *      liburcu QSBR    the end of a grace period happens after the quiescent states that it waited for
- *      rte_launch      a thread's work happens after its launch, and before the end of the wait for it
  */
 #ifndef TESTS_THREAD_NOTES_H
 #define TESTS_THREAD_NOTES_H
 
 #ifdef _LGPL_SOURCE /* of the client library, which knows neither, it is not */
 #include <rte_hash.h>
-#include <rte_launch.h>
 #include <urcu-qsbr.h>
 
 void __tsan_acquire(void *address);
@@ -72,40 +70,6 @@ static inline int note_hash_lookup_bulk(const struct rte_hash *hash, const void 
 	return found;
 }
 
-struct note_launch {
-	int (*body)(void *);
-	void *argument;
-};
-
-__attribute__((unused)) static struct note_launch note_launches[RTE_MAX_LCORE];
-
-__attribute__((unused)) static int note_run(void *context)
-{
-	struct note_launch *launch = context;
-	int result;
-
-	__tsan_acquire(launch);
-	result = launch->body(launch->argument);
-	__tsan_release(launch);
-	return result;
-}
-
-__attribute__((unused)) static int note_remote_launch(int (*body)(void *), void *argument,
-						      unsigned lcore)
-{
-	note_launches[lcore] = (struct note_launch){ body, argument };
-	__tsan_release(&note_launches[lcore]);
-	return rte_eal_remote_launch(note_run, &note_launches[lcore], lcore);
-}
-
-__attribute__((unused)) static int note_wait_lcore(unsigned lcore)
-{
-	int result = rte_eal_wait_lcore(lcore);
-
-	__tsan_acquire(&note_launches[lcore]);
-	return result;
-}
-
 #undef rcu_quiescent_state
 #undef rcu_thread_offline
 #undef rcu_unregister_thread
@@ -118,8 +82,6 @@ __attribute__((unused)) static int note_wait_lcore(unsigned lcore)
 #define synchronize_rcu note_synchronize
 #define rcu_assign_pointer(place, value) __atomic_store_n(&(place), value, __ATOMIC_RELEASE)
 #define rcu_dereference(place) __atomic_load_n(&(place), __ATOMIC_ACQUIRE)
-#define rte_eal_remote_launch note_remote_launch
-#define rte_eal_wait_lcore note_wait_lcore
 #define rte_hash_add_key_with_hash_data note_hash_add
 #define rte_hash_lookup_with_hash_data note_hash_lookup
 #define rte_hash_lookup_with_hash_bulk_data note_hash_lookup_bulk
