@@ -22,13 +22,41 @@ static uint32_t count_members(const struct cluster *cluster)
 	return count;
 }
 
-static void finish(struct cluster *cluster)
+static bool is_known(const struct cluster *cluster)
+{
+	return 2 * (cluster->spread.taken + 1) > count_members(cluster);
+}
+
+static void ask_more(struct cluster *cluster)
 {
 	struct cluster_spread *spread = &cluster->spread;
-	bool is_known = 2 * (spread->taken + 1) > count_members(cluster);
+	const struct cluster_exchange_purpose purpose = { CLUSTER_PURPOSE_SPREAD, spread->round };
 
+	for (; spread->next < membership_index_end(cluster_members(cluster)) &&
+	       spread->outstanding < SPREAD_ASK_MAX;
+	     spread->next++) {
+		const struct member *member = membership_at(cluster_members(cluster), spread->next);
+
+		if (!member || member_state(member) > MEMBER_SUSPECT)
+			continue;
+		if (cluster_exchange_begin(cluster->exchange, &member->node.control,
+					   GOSSIP_SCOPE_ALL, &purpose) == 0)
+			spread->outstanding++;
+	}
+}
+
+/* Goes on, or ends the round: those who are asked yet need not be waited for when there is a majority. */
+static void proceed(struct cluster *cluster)
+{
+	struct cluster_spread *spread = &cluster->spread;
+
+	if (!is_known(cluster)) {
+		ask_more(cluster);
+		if (spread->outstanding > 0)
+			return;
+	}
 	spread->is_under_way = false;
-	spread->done(spread->context, is_known);
+	spread->done(spread->context, is_known(cluster));
 }
 
 void cluster_spread_answered(struct cluster *cluster, uint32_t round, bool is_ok)
@@ -37,35 +65,23 @@ void cluster_spread_answered(struct cluster *cluster, uint32_t round, bool is_ok
 
 	if (!spread->is_under_way || round != spread->round)
 		return;
+	spread->outstanding--;
 	spread->taken += is_ok;
-	if (--spread->outstanding == 0)
-		finish(cluster);
+	proceed(cluster);
 }
 
 int cluster_spread(struct cluster *cluster, void (*done)(void *context, bool is_known),
 		   void *context)
 {
 	struct cluster_spread *spread = &cluster->spread;
-	struct cluster_exchange_purpose purpose = { CLUSTER_PURPOSE_SPREAD, spread->round + 1 };
 
 	if (spread->is_under_way)
 		return -EBUSY;
-	/* One for this call: no answer ends the round before all were asked. */
 	*spread = (struct cluster_spread){ .is_under_way = true,
-					   .round = purpose.round,
-					   .outstanding = 1,
+					   .round = spread->round + 1,
+					   .next = 1,
 					   .done = done,
 					   .context = context };
-	for (uint32_t i = 1; i < membership_index_end(cluster_members(cluster)); i++) {
-		const struct member *member = membership_at(cluster_members(cluster), i);
-
-		if (!member || member_state(member) > MEMBER_SUSPECT ||
-		    spread->outstanding > SPREAD_ASK_MAX)
-			continue;
-		if (cluster_exchange_begin(cluster->exchange, &member->node.control,
-					   GOSSIP_SCOPE_ALL, &purpose) == 0)
-			spread->outstanding++;
-	}
-	cluster_spread_answered(cluster, purpose.round, false);
+	proceed(cluster);
 	return 0;
 }

@@ -21,6 +21,7 @@ enum cluster_purpose {
 struct cluster_spread {
 	bool is_under_way;
 	uint32_t round;
+	uint32_t next; /* index of the first member not asked yet */
 	uint32_t outstanding;
 	uint32_t taken; /* members that have the state */
 	void (*done)(void *context, bool is_known);
