@@ -194,8 +194,7 @@ void index_table_find_bulk(const struct index_table *table, const uint64_t *cons
 	rte_hash_lookup_with_hash_bulk(table->hash, keys, signatures, count, positions);
 	for (uint32_t i = 0; i < count; i++)
 		items[i] = positions[i] < 0 ? NULL
-					    : __atomic_load_n(&table->entries[positions[i]].data,
-							      __ATOMIC_ACQUIRE);
+					    : rcu_dereference(table->entries[positions[i]].data);
 }
 
 bool index_table_add(struct index_table *table, uint64_t digest, struct item *item)

@@ -7,6 +7,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <urcu-pointer.h>
 
 #include "storage/index_memory.h"
 #include "storage/item.h"
@@ -36,9 +37,9 @@ struct index_table {
 	 * all were used once, so what it has not reached need not be resident.
 	 */
 	struct index_entry *entries; /* NULL: they are not where they are looked for */
-	uint8_t *spare;          /* NULL: all are resident, or spare_size is 0 */
-	size_t spare_size;       /* bytes */
-	uint32_t spare_position; /* whose entry starts there */
+	uint8_t *spare;              /* NULL: all are resident, or spare_size is 0 */
+	size_t spare_size;           /* bytes */
+	uint32_t spare_position;     /* whose entry starts there */
 };
 
 /* The smallest and the largest number of entries. Tables hold 2^k - 1: rte_hash rounds its buckets
@@ -91,7 +92,7 @@ static inline bool index_table_update_at(struct index_table *table, int32_t posi
 {
 	if (position < 0 || table->entries[position].data != old)
 		return false;
-	__atomic_store_n(&table->entries[position].data, item, __ATOMIC_RELEASE);
+	rcu_assign_pointer(table->entries[position].data, item);
 	return true;
 }
 

@@ -80,8 +80,14 @@ static inline int note_hash_lookup_bulk(const struct rte_hash *hash, const void 
 #define rcu_thread_offline note_thread_offline
 #define rcu_unregister_thread note_unregister_thread
 #define synchronize_rcu note_synchronize
-#define rcu_assign_pointer(place, value) __atomic_store_n(&(place), value, __ATOMIC_RELEASE)
-#define rcu_dereference(place) __atomic_load_n(&(place), __ATOMIC_ACQUIRE)
+#define rcu_assign_pointer(place, value)                                                           \
+	(__tsan_release(value), __atomic_store_n(&(place), value, __ATOMIC_RELEASE))
+#define rcu_dereference(place)                                                                     \
+	({                                                                                         \
+		__typeof__(place) value_ = __atomic_load_n(&(place), __ATOMIC_ACQUIRE);            \
+		__tsan_acquire((void *)(uintptr_t)value_);                                         \
+		value_;                                                                            \
+	})
 #define rte_hash_add_key_with_hash_data note_hash_add
 #define rte_hash_lookup_with_hash_data note_hash_lookup
 #define rte_hash_lookup_with_hash_bulk_data note_hash_lookup_bulk
