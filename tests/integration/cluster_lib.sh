@@ -52,7 +52,7 @@ cluster_launch() {
 	seeds=$(for file in "$WORK"/*.number; do echo "10.88.0.$(cat "$file"):7800"; done | paste -sd ,)
 	node_launch "$node" --set node.name="$node" --set cluster.name=test \
 		--set cluster.listen="$(control_address "$node"):7800" --set cluster.key_file="$WORK/key" \
-		--set cluster.join="$seeds" --set cluster.probe_ms="${CLUSTER_PROBE_MS:-100}" --set data.port.kind=af_packet --set data.port.device=data \
+		--set cluster.join="$seeds" --set cluster.probe_ms="${CLUSTER_PROBE_MS:-250}" --set data.port.kind=af_packet --set data.port.device=data \
 		--set data.address="$(data_address "$node")/24" --set cluster.auto_rebalance=off "$@"
 }
 

@@ -8,6 +8,9 @@
 # shellcheck source=tests/integration/migration_lib.sh
 . "$(dirname "$0")/migration_lib.sh"
 
+# A member that does not answer for long is not taken for dead, where none is.
+CLUSTER_PROBE_MS=500
+
 # forwarding CASE ENTRY [ARGUMENT...]: forwarding.py in the hub; what it found is in FOUND.
 forwarding() {
 	local what=$1 entry=$2
