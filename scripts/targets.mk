@@ -34,7 +34,7 @@ check: ## what must hold before a release: the tests, a clang build, and all tes
 ASAN_MAKE = $(MAKE) BUILD=$(BUILD)/asan OPT=-O1 SANITIZE="$(SANITIZE_FLAGS)"
 
 check-units: ## units, simulation and fuzz corpora under ASan and UBSan
-	$(ASAN_MAKE) unit fuzz-corpus simulation
+	+$(ASAN_MAKE) unit fuzz-corpus simulation
 
 # TSan sees nothing of DPDK and liburcu: tests/thread_notes.h tells it. Tests with workers on lcores are left out: the memory that
 # rte_malloc() hands from one to the other would be a report each time. Addresses must not be random beyond what TSan knows.
@@ -46,7 +46,7 @@ check-threads: ## the tests with threads under TSan
 	TSAN_OPTIONS=suppressions=$(CURDIR)/tests/threads.supp setarch -R scripts/run-units $(THREADED_TESTS)
 
 check-integration: ## real nodes, clients and load generators under ASan and UBSan (root)
-	LSAN_OPTIONS=suppressions=$(CURDIR)/tests/leaks.supp:print_suppressions=0 $(ASAN_MAKE) integration
+	+LSAN_OPTIONS=suppressions=$(CURDIR)/tests/leaks.supp:print_suppressions=0 $(ASAN_MAKE) integration
 
 bench: ## measure a node against the echo ceiling of this machine (root; BENCH_QUICK=1: two short rounds)
 	scripts/install-deps
