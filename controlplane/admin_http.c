@@ -46,6 +46,18 @@ struct admin_http {
 	struct exchange *deferred;
 };
 
+int admin_status_of(int result)
+{
+	switch (result) {
+	case -EINVAL:
+		return 400;
+	case -ENOENT:
+		return 404;
+	default:
+		return 409;
+	}
+}
+
 void admin_reply_error(struct admin_reply *reply, int status, const char *format, ...)
 {
 	char message[512];

@@ -86,6 +86,9 @@ void admin_reply_error(struct admin_reply *reply, int status, const char *format
 void admin_reply_header(struct admin_reply *reply, const char *name, const char *format, ...)
 	__attribute__((format(printf, 3, 4)));
 
+/* The HTTP status of an -errno: 400 for -EINVAL, 404 for -ENOENT, 409 for all others. */
+int admin_status_of(int result);
+
 #define ADMIN_BODY_SIZE_MAX (1u << 20)
 #define ADMIN_HEADERS_SIZE_MAX (16u << 10)
 #define ADMIN_TIMEOUT_S 10

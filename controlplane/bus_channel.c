@@ -71,7 +71,7 @@ struct bus_channel {
 	bool is_stranger; /* accepted, and nothing authentic has come yet */
 	bool has_spoken;  /* but something has */
 	bool is_busy;     /* a handler of its events runs: freed when that returns */
-	bool was_above_low;
+	bool was_pending;
 	int connect_error; /* errno; told from the loop */
 	int fd;
 	struct event *readable;
@@ -85,7 +85,6 @@ struct bus_channel {
 	struct bus_stream out;
 	struct byte_queue input;
 	struct evbuffer *output;
-	size_t low;
 	struct bus_channel_handlers handlers;
 	void *context;
 };
@@ -282,14 +281,8 @@ int bus_channel_send(struct bus_channel *channel, const void *bytes, size_t size
 	if (bus_channel_pending(channel) + size > BUS_CHANNEL_PENDING_MAX)
 		return -ENOBUFS;
 	result = queue_frame(channel, bytes, size);
-	channel->was_above_low |= bus_channel_pending(channel) > channel->low;
+	channel->was_pending |= bus_channel_pending(channel) > 0;
 	return result;
-}
-
-void bus_channel_set_low(struct bus_channel *channel, size_t low)
-{
-	channel->low = low;
-	channel->was_above_low = bus_channel_pending(channel) > low;
 }
 
 void bus_channel_set_handlers(struct bus_channel *channel,
@@ -306,9 +299,9 @@ const struct bus_peer *bus_channel_peer(const struct bus_channel *channel)
 
 static void tell_drained(struct bus_channel *channel)
 {
-	if (!channel->was_above_low || bus_channel_pending(channel) > channel->low)
+	if (!channel->was_pending || bus_channel_pending(channel) > 0)
 		return;
-	channel->was_above_low = false;
+	channel->was_pending = false;
 	if (channel->handlers.drained)
 		channel->handlers.drained(channel->context, channel);
 }

@@ -67,7 +67,7 @@ struct bus_channel_handlers {
 	/* A frame; 'bytes' live as long as the call. */
 	void (*frame)(void *context, struct bus_channel *channel, const uint8_t *bytes,
 		      size_t size);
-	/* Few enough bytes are unsent again, see bus_channel_set_low(). */
+	/* Bytes were unsent, and none is any more. */
 	void (*drained)(void *context, struct bus_channel *channel);
 	/* The last call: the channel is gone. Not called after bus_channel_close(). */
 	void (*closed)(void *context, struct bus_channel *channel, const struct bus_close *close);
@@ -82,11 +82,6 @@ int bus_channel_send(struct bus_channel *channel, const void *bytes, size_t size
 
 /* Bytes not yet given to the kernel. */
 size_t bus_channel_pending(const struct bus_channel *channel);
-
-/* From now on 'drained' is called whenever the pending bytes, having been more, are 'low' or less.
- * 0 at first.
- */
-void bus_channel_set_low(struct bus_channel *channel, size_t low);
 
 /* Other handlers from now on. */
 void bus_channel_set_handlers(struct bus_channel *channel,

@@ -48,16 +48,9 @@ void cluster_end_process(struct cluster *cluster, enum cluster_end why)
 	cluster->options.end(cluster->options.context, why);
 }
 
-/* The name of a member, or its number when only a tombstone is left. */
 static const char *name_of(const struct cluster *cluster, uint64_t id, char text[NODE_NAME_SIZE])
 {
-	const struct member *member = membership_find(cluster_members(cluster), id);
-
-	if (member && member->node.name[0])
-		snprintf(text, NODE_NAME_SIZE, "%s", member->node.name);
-	else
-		snprintf(text, NODE_NAME_SIZE, "%016" PRIx64, id);
-	return text;
+	return membership_name(cluster_members(cluster), id, text);
 }
 
 /* ---- routes ---- */
@@ -357,15 +350,6 @@ static void map_changed(struct cluster *cluster)
 
 	cluster_news_add(&cluster->news, &action);
 	set_timer(cluster);
-}
-
-int cluster_hand_over(struct cluster *cluster, uint32_t partition, uint64_t to)
-{
-	int result = gossip_hand_over(cluster->gossip, cluster_now(cluster), partition, to);
-
-	if (result == 0)
-		map_changed(cluster);
-	return result;
 }
 
 int cluster_take(struct cluster *cluster, uint32_t partition, uint32_t epoch_seen)

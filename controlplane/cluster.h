@@ -16,6 +16,7 @@
 #include "controlplane/fence.h"
 #include "controlplane/gossip.h"
 #include "controlplane/log.h"
+#include "controlplane/refusal.h"
 #include "dataplane/route_table.h"
 
 /*               found, or no bus
@@ -71,7 +72,7 @@ void cluster_destroy(struct cluster *cluster);
 /* --- What the operator wants. 0, or -errno and a sentence in 'error' (CLUSTER_ERROR_SIZE bytes): what
  * is wrong and what to do. Nothing changed then. ---
  */
-#define CLUSTER_ERROR_SIZE 512u
+#define CLUSTER_ERROR_SIZE REFUSAL_TEXT_SIZE
 
 /* This node becomes the first one of a new cluster. */
 int cluster_found(struct cluster *cluster, char *error);
@@ -126,9 +127,8 @@ void cluster_announce(struct cluster *cluster, const struct partition_set *impor
 void cluster_hold(struct cluster *cluster, uint32_t partition, bool is_held);
 
 /* Ownership, entered in the map; the cluster is told, the workers by cluster_publish() only. Errors of
- * gossip_hand_over() and gossip_claim().
+ * gossip_claim().
  */
-int cluster_hand_over(struct cluster *cluster, uint32_t partition, uint64_t to);
 int cluster_take(struct cluster *cluster, uint32_t partition, uint32_t epoch_seen);
 bool cluster_learn(struct cluster *cluster, const struct partition_owner *owner);
 

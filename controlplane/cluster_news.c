@@ -38,10 +38,6 @@ static void tell_one(const struct cluster_observer *observer, const struct gossi
 	void *context = observer->context;
 
 	switch (action->kind) {
-	case GOSSIP_JOINED:
-		if (observer->joined)
-			observer->joined(context);
-		break;
 	case GOSSIP_MEMBER_CHANGED:
 		if (observer->member_changed)
 			observer->member_changed(context, action->id, action->before,
@@ -50,10 +46,6 @@ static void tell_one(const struct cluster_observer *observer, const struct gossi
 	case GOSSIP_MEMBER_RESTARTED:
 		if (observer->member_restarted)
 			observer->member_restarted(context, action->id);
-		break;
-	case GOSSIP_PEER_IMPORTS:
-		if (observer->peer_imports)
-			observer->peer_imports(context, action->id, action->partition);
 		break;
 	case GOSSIP_MAP_CHANGED:
 		if (observer->map_changed)
@@ -77,12 +69,4 @@ void cluster_news_tell(struct cluster_news *news)
 	}
 	news->count = 0;
 	news->is_telling = false;
-}
-
-void cluster_news_tell_leaving(const struct cluster_news *news, bool is_leaving)
-{
-	for (uint32_t o = 0; o < news->observer_count; o++) {
-		if (news->observers[o]->leaving)
-			news->observers[o]->leaving(news->observers[o]->context, is_leaving);
-	}
 }

@@ -11,16 +11,11 @@
 /* What others want to hear; any may be NULL. */
 struct cluster_observer {
 	void *context;
-	void (*joined)(void *context);
 	void (*member_changed)(void *context, uint64_t id, enum member_state before,
 			       enum member_state after);
 	/* A new generation: what was agreed with the old life is void. */
 	void (*member_restarted)(void *context, uint64_t id);
-	/* A member announces that it imports a partition of this node. */
-	void (*peer_imports)(void *context, uint64_t id, uint32_t partition);
 	void (*map_changed)(void *context);
-	/* The operator wants the node to leave (or changed his mind): give the partitions away. */
-	void (*leaving)(void *context, bool is_leaving);
 };
 
 #define CLUSTER_OBSERVER_COUNT_MAX 2u
@@ -47,8 +42,5 @@ void cluster_news_add(struct cluster_news *news, const struct gossip_action *act
 
 /* Tells all that is queued, what is added meanwhile included. Called by an observer it does nothing. */
 void cluster_news_tell(struct cluster_news *news);
-
-/* Tells at once, nothing being told. */
-void cluster_news_tell_leaving(const struct cluster_news *news, bool is_leaving);
 
 #endif

@@ -3,25 +3,14 @@
 #include "controlplane/cluster_state.h"
 
 #include <errno.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
 
+#include "controlplane/refusal.h"
 #include "controlplane/resize.h"
 
 /* A good-bye is repeated until all have heard it, or for so long. */
 #define GOODBYE_MS 3000u
-
-__attribute__((format(printf, 3, 4))) static int refuse(char *error, int result, const char *format,
-							...)
-{
-	va_list arguments;
-
-	va_start(arguments, format);
-	vsnprintf(error, CLUSTER_ERROR_SIZE, format, arguments);
-	va_end(arguments);
-	return result;
-}
 
 static int need_bus(const struct cluster *cluster, char *error)
 {
@@ -161,7 +150,6 @@ int cluster_leave(struct cluster *cluster, bool is_leaving, char *error)
 	cluster_move(cluster, is_leaving ? CLUSTER_LEAVING : CLUSTER_MEMBER);
 	log_info(cluster->options.log, "cluster", is_leaving ? "leaves" : "stays after all");
 	announce_state(cluster, is_leaving ? NODE_LEAVING : NODE_ACTIVE);
-	cluster_news_tell_leaving(&cluster->news, is_leaving);
 	return 0;
 }
 

@@ -6,24 +6,12 @@
 
 #include "controlplane/cluster_json.h"
 
-static int status_of(int result)
-{
-	switch (result) {
-	case -EINVAL:
-		return 400;
-	case -ENOENT:
-		return 404;
-	default:
-		return 409;
-	}
-}
-
 /* The reply to something done or refused. */
 static void reply_outcome(struct admin_reply *reply, int result, const char *error,
 			  const struct cluster *cluster)
 {
 	if (result != 0)
-		admin_reply_error(reply, status_of(result), "%s", error);
+		admin_reply_error(reply, admin_status_of(result), "%s", error);
 	else
 		reply->json =
 			json_pack("{ss}", "phase", cluster_phase_name(cluster_phase(cluster)));

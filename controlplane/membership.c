@@ -3,7 +3,9 @@
 #include "controlplane/membership.h"
 
 #include <errno.h>
+#include <inttypes.h>
 #include <math.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -759,6 +761,18 @@ uint32_t membership_index_end(const struct membership *membership)
 const struct member *membership_find(const struct membership *membership, uint64_t id)
 {
 	return member_table_find(&membership->table, id, NULL);
+}
+
+const char *membership_name(const struct membership *membership, uint64_t id,
+			    char text[NODE_NAME_SIZE])
+{
+	const struct member *member = membership_find(membership, id);
+
+	if (member && member->node.name[0])
+		snprintf(text, NODE_NAME_SIZE, "%s", member->node.name);
+	else
+		snprintf(text, NODE_NAME_SIZE, "%016" PRIx64, id);
+	return text;
 }
 
 const struct node *membership_self(const struct membership *membership)

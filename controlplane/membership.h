@@ -219,6 +219,9 @@ const struct member *membership_at(const struct membership *membership, uint32_t
 uint32_t membership_index_end(const struct membership *membership);
 /* NULL when 'id' is unknown. */
 const struct member *membership_find(const struct membership *membership, uint64_t id);
+/* The name of that node, or its number when it is not known or only a tombstone is left. Returns 'text'. */
+const char *membership_name(const struct membership *membership, uint64_t id,
+			    char text[NODE_NAME_SIZE]);
 const struct node *membership_self(const struct membership *membership);
 
 /* This node, and members ALIVE or SUSPECT: the N of all formulas. */

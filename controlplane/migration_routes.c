@@ -24,16 +24,12 @@
 static int status_of(int result)
 {
 	switch (result) {
-	case -EINVAL:
-		return 400;
-	case -ENOENT:
-		return 404;
 	case -EHOSTDOWN:
 		return 503;
 	case -ENOMEM:
 		return 507;
 	default:
-		return 409;
+		return admin_status_of(result);
 	}
 }
 
@@ -66,13 +62,7 @@ static bool is_living(const struct member *member)
 
 static const char *name_of(void *context, uint64_t id, char text[NODE_NAME_SIZE])
 {
-	const struct migration_routes *routes = context;
-	const struct member *member = membership_find(members_of(routes), id);
-
-	if (member && member->node.name[0])
-		return member->node.name;
-	snprintf(text, NODE_NAME_SIZE, "%016" PRIx64, id);
-	return text;
+	return membership_name(members_of(context), id, text);
 }
 
 static struct migration_names names_of(struct migration_routes *routes)

@@ -10,8 +10,9 @@
 #include "controlplane/migration.h"
 #include "controlplane/migration_jobs.h"
 #include "controlplane/node.h"
+#include "controlplane/refusal.h"
 
-#define MIGRATOR_ERROR_SIZE 512u
+#define MIGRATOR_ERROR_SIZE REFUSAL_TEXT_SIZE
 
 /* Thread safety: none; the control thread owns it. */
 struct migrator;

@@ -238,13 +238,7 @@ static bool host_find_peer(void *context, uint64_t node, struct migrator_peer *p
 
 static const char *host_name(void *context, uint64_t node, char text[NODE_NAME_SIZE])
 {
-	const struct member *member = membership_find(members_of(context), node);
-
-	if (member && member->node.name[0])
-		snprintf(text, NODE_NAME_SIZE, "%s", member->node.name);
-	else
-		snprintf(text, NODE_NAME_SIZE, "%016" PRIx64, node);
-	return text;
+	return membership_name(members_of(context), node, text);
 }
 
 static void host_mark(void *context, const struct partition_set *importing,

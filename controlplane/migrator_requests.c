@@ -2,22 +2,11 @@
 /* What the operator, or the plan, wants of the migrations: checked, begun or refused with a reason. */
 #include <errno.h>
 #include <inttypes.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
 
 #include "controlplane/migrator_state.h"
-
-__attribute__((format(printf, 3, 4))) static int refuse(char *error, int result, const char *format,
-							...)
-{
-	va_list arguments;
-
-	va_start(arguments, format);
-	vsnprintf(error, MIGRATOR_ERROR_SIZE, format, arguments);
-	va_end(arguments);
-	return result;
-}
+#include "controlplane/refusal.h"
 
 /* ---- import ---- */
 
