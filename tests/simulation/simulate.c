@@ -2,9 +2,11 @@
 /* Runs seeds of the simulation: `build/simulate --help`. */
 #include <getopt.h>
 #include <inttypes.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
+#include <unistd.h>
 
 #include "tests/simulation/sim.h"
 #include "tests/unit/unit.h"
@@ -12,7 +14,7 @@
 static const char usage[] =
 	"usage: simulate [--seed S | --seeds FROM..TO] [--nodes N] [--steps K] [--faults "
 	"LIST|all|none]\n"
-	"                [--verbose] [--shrink] [--minutes M]\n"
+	"                [--verbose] [--shrink] [--minutes M] [--until-failure]\n"
 	"Runs clusters of 2 to 5 nodes in one thread on virtual time: production code, faults "
 	"drawn from the seed,\n"
 	"clients that check every answer. Exits with 1 when a seed violates an invariant of "
@@ -20,6 +22,7 @@ static const char usage[] =
 	"  --seed S          one seed; prints the hash of its trace, the same each time\n"
 	"  --seeds FROM..TO  all of these\n"
 	"  --minutes M       ends after so long, however many seeds that was\n"
+	"  --until-failure   ends with the first seed that fails\n"
 	"  --nodes N         nodes of each cluster (default: by the seed)\n"
 	"  --steps K         moves and faults of each seed (default: by the seed)\n"
 	"  --faults LIST     of these the seed takes some (default: all): "
@@ -34,6 +37,7 @@ struct settings {
 	double minutes; /* 0 = no limit */
 	bool is_verbose;
 	bool is_shrinking;
+	bool ends_at_failure;
 	struct sim_options sim;
 };
 
@@ -114,6 +118,9 @@ static void read_option(struct settings *settings, int option, char *argument)
 	case 'x':
 		settings->is_shrinking = true;
 		return;
+	case 'u':
+		settings->ends_at_failure = true;
+		return;
 	case 'h':
 		fputs(usage, stdout);
 		exit(0);
@@ -132,6 +139,7 @@ static struct settings read_settings(int argc, char **argv)
 						 { "faults", required_argument, NULL, 'f' },
 						 { "verbose", no_argument, NULL, 'v' },
 						 { "shrink", no_argument, NULL, 'x' },
+						 { "until-failure", no_argument, NULL, 'u' },
 						 { "help", no_argument, NULL, 'h' },
 						 { NULL, 0, NULL, 0 } };
 	struct settings settings = { .first = 1, .last = 1, .sim = { .faults = SIM_FAULT_ALL } };
@@ -250,6 +258,36 @@ static void report(const struct settings *settings, struct sim_options *options)
 	printf("\n");
 }
 
+/* What a signal's handler knows. */
+static struct {
+	volatile uint64_t seed;
+	struct sigaction before[NSIG];
+} dying;
+
+/* A seed that a signal ends, an assertion's above all, is told like any other. Then the signal does what it did before:
+ * a sanitizer has its own report to make.
+ */
+static void on_signal(int number)
+{
+	char line[80];
+	int size = snprintf(line, sizeof(line), "seed %" PRIu64 ": died of signal %d\n", dying.seed,
+			    number);
+
+	if (write(STDOUT_FILENO, line, (size_t)size) != size)
+		_exit(1);
+	sigaction(number, &dying.before[number], NULL);
+	raise(number);
+}
+
+static void watch_signals(void)
+{
+	static const int numbers[] = { SIGABRT, SIGSEGV, SIGBUS, SIGFPE };
+	const struct sigaction told = { .sa_handler = on_signal, .sa_flags = SA_NODEFER };
+
+	for (uint32_t i = 0; i < sizeof(numbers) / sizeof(numbers[0]); i++)
+		sigaction(numbers[i], &told, &dying.before[numbers[i]]);
+}
+
 static double seconds_now(void)
 {
 	struct timespec now;
@@ -268,6 +306,7 @@ static uint64_t run_seeds(const struct settings *settings, struct totals *totals
 		struct sim_options options = settings->sim;
 		struct sim_result result;
 
+		dying.seed = seed;
 		options.seed = seed;
 		options.story = settings->is_verbose ? stdout : NULL;
 		sim_run(&options, &result);
@@ -284,7 +323,8 @@ static uint64_t run_seeds(const struct settings *settings, struct totals *totals
 			       failed, (double)totals->seeds / (told - start));
 			fflush(stdout);
 		}
-		if (settings->minutes > 0 && seconds_now() - start > settings->minutes * 60)
+		if ((settings->minutes > 0 && seconds_now() - start > settings->minutes * 60) ||
+		    (settings->ends_at_failure && failed > 0))
 			break;
 	}
 	return failed;
@@ -297,6 +337,7 @@ int main(int argc, char **argv)
 	uint64_t failed;
 
 	unit_eal_init();
+	watch_signals();
 	failed = run_seeds(&settings, &totals);
 	print_totals(&totals);
 	printf(", %" PRIu64 " failed\n", failed);
