@@ -12,24 +12,37 @@
 
 #define SIM_CLIENT_MAX 8u
 
-enum sim_fault {
-	SIM_FAULT_LOSS = 1 << 0,      /* datagrams of both networks are lost, */
-	SIM_FAULT_DUPLICATE = 1 << 1, /* arrive twice, */
-	SIM_FAULT_DELAY = 1 << 2,     /* late, and overtake each other */
-	SIM_FAULT_CUT =
-		1 << 3, /* two nodes do not hear each other, or one does not hear the other */
-	SIM_FAULT_ISOLATE = 1 << 4, /* a node hears nobody */
-	SIM_FAULT_CRASH = 1 << 5,   /* a node's memory is gone; it starts anew later */
-	SIM_FAULT_PAUSE = 1 << 6,   /* a node stands still, some time beyond suspicion and fence */
-	SIM_FAULT_BREAK = 1 << 7,   /* the connections between two nodes break */
-	SIM_FAULT_CANCEL = 1 << 8,  /* an operator cancels */
-	SIM_FAULT_MEMORY = 1 << 9,  /* nodes have little memory */
-	SIM_FAULT_RING = 1 << 10,   /* rings of deltas run over */
-	SIM_FAULT_ALL = (1 << 11) - 1,
+/* What the seed may take: symbol, name for people, what happens. */
+#define SIM_FAULTS(FAULT)                                                                          \
+	FAULT(LOSS, "loss", "datagrams of both networks are lost")                                 \
+	FAULT(DUPLICATE, "duplicate", "datagrams arrive twice")                                    \
+	FAULT(DELAY, "delay", "datagrams are late, and overtake each other")                       \
+	FAULT(CUT, "cut", "two nodes do not hear each other, or one does not hear the other")      \
+	FAULT(ISOLATE, "isolate", "a node hears no other, and no other hears it")                  \
+	FAULT(CRASH, "crash", "a node's memory is gone; it starts anew later")                     \
+	FAULT(PAUSE, "pause", "a node stands still, some time beyond suspicion and fence")         \
+	FAULT(BREAK, "break", "the channels between two nodes break")                              \
+	FAULT(CANCEL, "cancel", "an operator cancels")                                             \
+	FAULT(MEMORY, "memory", "nodes have little memory")                                        \
+	FAULT(RING, "ring", "rings of deltas run over")
+
+enum sim_fault_number {
+#define FAULT(symbol, name, text) SIM_FAULT_NUMBER_##symbol,
+	SIM_FAULTS(FAULT)
+#undef FAULT
+		SIM_FAULT_COUNT,
 };
 
-/* "loss" and so on; NULL behind the last one. */
+enum sim_fault {
+#define FAULT(symbol, name, text) SIM_FAULT_##symbol = 1 << SIM_FAULT_NUMBER_##symbol,
+	SIM_FAULTS(FAULT)
+#undef FAULT
+		SIM_FAULT_ALL = (1 << SIM_FAULT_COUNT) - 1,
+};
+
+/* "loss" and so on, and what that is; NULL behind the last one. */
 const char *sim_fault_name(uint32_t bit);
+const char *sim_fault_text(uint32_t bit);
 
 struct sim_options {
 	uint64_t seed;

@@ -25,11 +25,9 @@ static const char usage[] =
 	"  --until-failure   ends with the first seed that fails\n"
 	"  --nodes N         nodes of each cluster (default: by the seed)\n"
 	"  --steps K         moves and faults of each seed (default: by the seed)\n"
-	"  --faults LIST     of these the seed takes some (default: all): "
-	"loss,duplicate,delay,cut,isolate,crash,\n"
-	"                    pause,break,cancel,memory,ring\n"
 	"  --verbose         tells all that happens\n"
-	"  --shrink          looks for the fewest steps and faults that still fail\n";
+	"  --shrink          looks for the fewest steps and faults that still fail\n"
+	"  --faults LIST     of these, with commas between, the seed takes some (default: all):\n";
 
 struct settings {
 	uint64_t first;
@@ -45,6 +43,13 @@ struct totals {
 	uint64_t seeds;
 	struct sim_counts counts;
 };
+
+static void print_usage(void)
+{
+	fputs(usage, stdout);
+	for (uint32_t bit = 0; sim_fault_name(bit); bit++)
+		printf("                    %-10s %s\n", sim_fault_name(bit), sim_fault_text(bit));
+}
 
 static void fail(const char *message, const char *what)
 {
@@ -122,7 +127,7 @@ static void read_option(struct settings *settings, int option, char *argument)
 		settings->ends_at_failure = true;
 		return;
 	case 'h':
-		fputs(usage, stdout);
+		print_usage();
 		exit(0);
 	default:
 		exit(2);

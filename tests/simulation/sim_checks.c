@@ -1,0 +1,179 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* What must hold: one server of each epoch, parked requests end, all settles, every key can be read. */
+#include "tests/simulation/sim_state.h"
+
+#include <inttypes.h>
+
+#include "controlplane/migration_jobs.h"
+
+#define VERIFY_US_MAX (UINT64_C(20) * 1000000)
+#define PARKED_US_MAX (UINT64_C(3) * 1000000)
+
+static void check_owner(struct sim *sim, uint32_t node, uint32_t partition, uint32_t epoch)
+{
+	uint64_t owner = (uint64_t)node << 32 | sim_server_of(sim, node)->life;
+
+	if (epoch < sim->epochs[partition])
+		return; /* it has not heard yet; what it answers is seen by the clients */
+	if (epoch == sim->epochs[partition] && owner != sim->owners[partition])
+		sim_history_violate(
+			&sim->history, 1,
+			"partition %u is served by node %u in epoch %u, as by node %" PRIu64,
+			partition, node, epoch, sim->owners[partition] >> 32);
+	if (epoch > sim->epochs[partition])
+		sim_tell(sim, "node %u serves partition %u in epoch %u", node, partition, epoch);
+	sim->epochs[partition] = epoch;
+	sim->owners[partition] = owner;
+}
+
+void sim_check_routes(void *context, uint32_t node, const struct route_table *table)
+{
+	struct sim *sim = context;
+
+	for (uint32_t p = 0; p < sim->partition_count; p++) {
+		if (route_is_own(table, p))
+			check_owner(sim, node, p, table->epochs[p]);
+	}
+}
+
+/* Whether the node's import has all that its source had acknowledged when it fenced the writes. */
+static bool is_ready(const struct sim_node *node, uint32_t partition)
+{
+	const struct migration_target *target =
+		migration_jobs_target(migrator_jobs(node->migrator), partition);
+
+	return target && migration_target_state(target) == TARGET_READY &&
+	       sync_fence_is_up(target->final.fence);
+}
+
+bool sim_is_copied(const struct sim *sim, uint32_t partition)
+{
+	for (uint32_t i = 0; i < sim->node_count; i++) {
+		const struct sim_node *node = sim->servers[i].node;
+
+		if (node &&
+		    (partition_set_has(&node->held, partition) || is_ready(node, partition)))
+			return true;
+	}
+	return false;
+}
+
+void sim_check_parking(struct sim *sim, uint32_t index)
+{
+	struct server *server = sim_server_of(sim, index);
+
+	for (uint32_t p = 0; p < sim->partition_count; p++) {
+		if (dataplane_parked(&server->node->dataplane.dataplane) == 0 ||
+		    !sim_node_is_fenced(server->node, p))
+			server->parked_since_us[p] = 0;
+		else if (server->parked_since_us[p] == 0)
+			server->parked_since_us[p] = sim->now_us;
+		else if (sim->now_us - server->parked_since_us[p] > PARKED_US_MAX)
+			sim_history_violate(&sim->history, 4,
+					    "node %u parks requests of partition %u for ever",
+					    index, p);
+	}
+}
+
+bool sim_are_all_joined(struct sim *sim)
+{
+	for (uint32_t i = 0; i < sim->node_count; i++) {
+		if (!sim_node_is_settled(sim->servers[i].node))
+			return false;
+	}
+	return true;
+}
+
+/* Each partition is served by the one that all maps name, and nobody else has anything of it (invariant 5). */
+static bool is_partition_settled(struct sim *sim, uint32_t partition)
+{
+	const struct partition_map *map = gossip_map(sim->servers[0].node->gossip);
+
+	for (uint32_t i = 0; i < sim->node_count; i++) {
+		struct sim_node *node = sim->servers[i].node;
+		struct partition_stats stats;
+		bool is_owner = partition_map_owner(map, partition) == sim_node_id(i);
+
+		partition_stats(unit_dataplane_partition(&node->dataplane, partition), &stats);
+		if (sim_node_serves(node, partition) != is_owner ||
+		    sim_node_is_fenced(node, partition) || stats.tombstones > 0 ||
+		    (!is_owner && stats.items > 0))
+			return false;
+	}
+	return true;
+}
+
+bool sim_is_settled(struct sim *sim)
+{
+	if (!sim_are_all_joined(sim))
+		return false;
+	for (uint32_t i = 0; i < sim->node_count; i++) {
+		const struct sim_node *node = sim->servers[i].node;
+		const struct node *self = gossip_self(node->gossip);
+
+		if (gossip_map(node->gossip)->stamp !=
+			    gossip_map(sim->servers[0].node->gossip)->stamp ||
+		    !partition_set_is_empty(&self->importing_partitions) ||
+		    !partition_set_is_empty(&self->migrating_partitions))
+			return false;
+	}
+	for (uint32_t p = 0; p < sim->partition_count; p++) {
+		if (!is_partition_settled(sim, p))
+			return false;
+	}
+	return true;
+}
+
+static bool are_clients_idle(struct sim *sim)
+{
+	for (uint32_t i = 0; i < sim->client_count; i++) {
+		if (sim->clients[i].due_us != UINT64_MAX)
+			return false;
+	}
+	return true;
+}
+
+void sim_tell_unsettled(struct sim *sim)
+{
+	struct migration_view view[SIM_PARTITION_MAX];
+
+	for (uint32_t i = 0; i < sim->node_count; i++) {
+		const struct sim_node *node = sim->servers[i].node;
+		uint32_t count = migrator_list(node->migrator, view, SIM_PARTITION_MAX);
+
+		for (uint32_t j = 0; j < count; j++)
+			sim_history_violate(
+				&sim->history, 5,
+				"node %u: the %s of partition %u is %s (reason %d) for ever", i,
+				view[j].is_source ? "source" : "target", view[j].partition,
+				view[j].state, (int)view[j].reason);
+		if (!sim_node_is_settled(node))
+			sim_history_violate(&sim->history, 5, "node %u does not settle", i);
+	}
+	for (uint32_t p = 0; p < sim->partition_count; p++) {
+		if (!is_partition_settled(sim, p))
+			sim_history_violate(&sim->history, 5, "partition %u does not settle", p);
+	}
+	sim_history_violate(&sim->history, 5, "it does not settle");
+}
+
+void sim_verify(struct sim *sim)
+{
+	for (uint32_t i = 0; i < sim->client_count; i++)
+		sim->clients[i].is_idle = true;
+	if (!sim_run_for(sim, VERIFY_US_MAX, are_clients_idle))
+		sim_history_violate(&sim->history, 5, "clients do not end");
+	sim_run_for(sim, SIM_SETTLE_MS * 1000, NULL);
+	for (uint32_t key = 0; key < sim->history.key_count; key += sim->client_count) {
+		uint64_t reads = sim->history.reads;
+		uint32_t asked = 0;
+
+		for (; asked < sim->client_count && key + asked < sim->history.key_count; asked++) {
+			sim_client_verify(&sim->clients[asked], sim->now_us, key + asked);
+			sim_plan_client(sim, asked);
+		}
+		if (!sim_run_for(sim, VERIFY_US_MAX, are_clients_idle) ||
+		    sim->history.reads != reads + asked)
+			sim_history_violate(&sim->history, 5, "keys %u.. cannot be read", key);
+	}
+}

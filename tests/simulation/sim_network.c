@@ -1,0 +1,251 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* What is between nodes and clients: datagrams that get lost, questions with answers, channels that keep the order, cuts. */
+#include "tests/simulation/sim_state.h"
+
+#include "dataplane/packet_format.h"
+#include "dataplane/wire_codec.h"
+
+#define ANSWER_MS_MAX 1000u /* of a question between control planes */
+#define RECONNECT_US_MAX 400000u
+
+static uint64_t delay(struct sim *sim)
+{
+	return 20 + sim_below(sim, sim->delay_us_max);
+}
+
+/* Datagrams: lost, doubled, overtaken. */
+static void throw_datagram(struct sim *sim, struct sim_event event, const uint8_t *bytes,
+			   size_t size)
+{
+	uint32_t copies = 1;
+
+	if (sim_is_chosen(sim, sim->loss_percent))
+		return;
+	copies += sim_is_chosen(sim, sim->duplicate_percent);
+	while (copies-- > 0)
+		sim_push(sim, event, delay(sim), bytes, size);
+}
+
+static void send_gossip(void *context, uint32_t from, uint32_t to, const uint8_t *bytes,
+			size_t size)
+{
+	throw_datagram(context,
+		       (struct sim_event){ .kind = EVENT_GOSSIP, .node = to, .from = from }, bytes,
+		       size);
+}
+
+static void send_ask(void *context, uint32_t from, uint32_t to, enum sim_purpose purpose,
+		     uint32_t round, const uint8_t *bytes, size_t size)
+{
+	struct sim *sim = context;
+
+	sim_push(sim,
+		 (struct sim_event){ .kind = EVENT_ASK,
+				     .node = to,
+				     .from = from,
+				     .partition = purpose,
+				     .number = round,
+				     .life = sim_server_of(sim, from)->life },
+		 delay(sim), bytes, size);
+}
+
+static void send_answer(void *context, uint32_t from, const uint8_t *bytes, size_t size)
+{
+	struct sim *sim = context;
+
+	sim->is_answered = true;
+	sim_push(sim,
+		 (struct sim_event){ .kind = EVENT_ANSWER,
+				     .node = sim->asker,
+				     .from = from,
+				     .partition = (uint32_t)(sim->asked & 3),
+				     .number = sim->asked >> 2,
+				     .life = sim_server_of(sim, sim->asker)->life },
+		 delay(sim), bytes, size);
+}
+
+void sim_reconnect_later(struct sim *sim, uint32_t from, uint32_t to)
+{
+	sim_push(sim,
+		 (struct sim_event){ .kind = EVENT_RECONNECT,
+				     .node = to,
+				     .from = from,
+				     .life = sim_server_of(sim, from)->life },
+		 50000 + sim_below(sim, RECONNECT_US_MAX), NULL, 0);
+}
+
+static void send_sync(void *context, uint32_t from, uint32_t to, const uint8_t *bytes, size_t size)
+{
+	struct sim *sim = context;
+	struct link *link = sim_link_of(sim, from, to);
+	uint64_t arrives_us = sim->now_us + delay(sim);
+
+	if (link->is_broken)
+		return;
+	if (link->is_cut) {
+		link->is_broken = true;
+		sim_reconnect_later(sim, from, to);
+		return;
+	}
+	if (arrives_us <= link->free_us)
+		arrives_us = link->free_us + 1;
+	link->free_us = arrives_us;
+	sim_push(sim,
+		 (struct sim_event){ .kind = EVENT_SYNC,
+				     .node = to,
+				     .from = from,
+				     .number = link->connection,
+				     .life = sim_server_of(sim, to)->life },
+		 arrives_us - sim->now_us, bytes, size);
+}
+
+static bool is_arp(const uint8_t *frame)
+{
+	return wire_get_u16(frame + PACKET_AT_ETHERTYPE) == PACKET_ETHERTYPE_ARP;
+}
+
+/* From a node, or from a client (from = SIM_NODE_MAX + its number). */
+static void send_frame(void *context, uint32_t from, const uint8_t *frame, size_t size)
+{
+	struct sim *sim = context;
+	uint32_t to = wire_get_u32(frame + (is_arp(frame) ? PACKET_AT_ARP_TARGET_IPV4
+							  : PACKET_AT_IPV4_DESTINATION)) -
+		      UNIT_NODE_IPV4;
+	uint32_t client = is_arp(frame) ? UINT32_MAX : sim_client_of_frame(frame);
+
+	if (to < sim->node_count)
+		throw_datagram(sim,
+			       (struct sim_event){ .kind = EVENT_FRAME, .node = to, .from = from },
+			       frame, size);
+	else if (client < sim->client_count)
+		throw_datagram(sim,
+			       (struct sim_event){
+				       .kind = EVENT_CLIENT_FRAME, .node = client, .from = from },
+			       frame, size);
+}
+
+struct sim_node_host sim_network_host(struct sim *sim)
+{
+	return (struct sim_node_host){
+		sim, send_gossip, send_ask, send_answer, send_sync, send_frame, sim_check_routes,
+	};
+}
+
+void sim_client_sends(void *context, const uint8_t *frame, size_t size)
+{
+	send_frame(context, SIM_NODE_MAX, frame, size);
+}
+
+void sim_break(struct sim *sim, uint32_t a, uint32_t b)
+{
+	for (uint32_t i = 0; i < 2; i++) {
+		struct link *link = i ? sim_link_of(sim, a, b) : sim_link_of(sim, b, a);
+
+		link->connection++;
+		link->is_broken = true;
+		sim_reconnect_later(sim, i ? a : b, i ? b : a);
+	}
+}
+
+void sim_ask(struct sim *sim, const struct sim_event *event)
+{
+	struct server *server = sim_server_of(sim, event->node);
+	const struct sim_event failed = { .kind = EVENT_UNANSWERED,
+					  .node = event->from,
+					  .partition = event->partition,
+					  .number = event->number,
+					  .life = event->life };
+
+	sim->is_answered = false;
+	if (server->node && gossip_is_joined(server->node->gossip) &&
+	    !sim_link_of(sim, event->from, event->node)->is_cut) {
+		sim->asker = event->from;
+		sim->asked = event->number << 2 | event->partition;
+		sim_node_take_ask(server->node, sim->now_us, event->from, event->bytes,
+				  event->size);
+		sim_turn_in(sim, event->node, 1);
+	}
+	if (!sim->is_answered)
+		sim_push(sim, failed, ANSWER_MS_MAX * 1000, NULL, 0);
+}
+
+void sim_reconnect(struct sim *sim, const struct sim_event *event)
+{
+	struct link *there = sim_link_of(sim, event->from, event->node);
+	struct link *back = sim_link_of(sim, event->node, event->from);
+
+	if (!there->is_broken)
+		return;
+	if (there->is_cut || back->is_cut || !sim_server_of(sim, event->node)->node ||
+	    !sim_server_of(sim, event->from)->node) {
+		sim_reconnect_later(sim, event->from, event->node);
+		return;
+	}
+	there->is_broken = false;
+	back->is_broken = false;
+	sim_node_connected(sim_server_of(sim, event->from)->node, sim->now_us, event->node);
+	sim_node_connected(sim_server_of(sim, event->node)->node, sim->now_us, event->from);
+	sim_turn_in(sim, event->from, 1);
+	sim_turn_in(sim, event->node, 1);
+}
+
+void sim_take_answer(struct sim *sim, const struct sim_event *event)
+{
+	struct sim_node *node = sim_server_of(sim, event->node)->node;
+
+	if (event->kind == EVENT_UNANSWERED || sim_link_of(sim, event->from, event->node)->is_cut)
+		sim_node_unanswered(node, sim->now_us, (enum sim_purpose)event->partition,
+				    (uint32_t)event->number);
+	else
+		sim_node_answered(node, sim->now_us, event->from,
+				  (enum sim_purpose)event->partition, (uint32_t)event->number,
+				  event->bytes, event->size);
+}
+
+void sim_take_sync(struct sim *sim, const struct sim_event *event)
+{
+	struct link *link = sim_link_of(sim, event->from, event->node);
+
+	if (event->number != link->connection)
+		return;
+	if (link->is_cut) {
+		link->connection++;
+		link->is_broken = true;
+		sim_reconnect_later(sim, event->from, event->node);
+		return;
+	}
+	sim_node_take_sync(sim_server_of(sim, event->node)->node, sim->now_us, event->from,
+			   event->bytes, event->size);
+}
+
+bool sim_is_cut(struct sim *sim, const struct sim_event *event)
+{
+	return event->from < SIM_NODE_MAX && sim_link_of(sim, event->from, event->node)->is_cut;
+}
+
+void sim_cut(struct sim *sim, uint32_t from, uint32_t to)
+{
+	sim_link_of(sim, from, to)->is_cut = true;
+}
+
+void sim_mend_later(struct sim *sim, uint64_t most_us)
+{
+	sim_push(sim, (struct sim_event){ .kind = EVENT_MEND },
+		 50000 + sim_below(sim, (uint32_t)most_us), NULL, 0);
+}
+
+void sim_mend(struct sim *sim)
+{
+	sim_tell(sim, "all cuts are mended");
+	for (uint32_t a = 0; a < sim->node_count; a++) {
+		for (uint32_t b = 0; b < sim->node_count; b++)
+			sim_link_of(sim, a, b)->is_cut = false;
+	}
+}
+
+void sim_calm(struct sim *sim)
+{
+	sim->loss_percent = 0;
+	sim->duplicate_percent = 0;
+	sim->delay_us_max = 200;
+}

@@ -1,0 +1,145 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* The lives of the nodes: starts, deaths, turns, and what arrives. */
+#include "tests/simulation/sim_state.h"
+
+#include <inttypes.h>
+#include <string.h>
+
+#define BUSY_TURN_US 300u
+#define IDLE_TURN_US 10000u
+/* Frames that wait longer in a node that stands still are lost: its rings are small. What waits is executed within
+ * SIM_SETTLE_MS, so that clients know when a write whose outcome is UNKNOWN can surprise them no more.
+ */
+#define RING_US_MAX 1000000u
+
+void sim_start_node(struct sim *sim, uint32_t index)
+{
+	struct server *server = sim_server_of(sim, index);
+	struct sim_node_options options = {
+		.index = index,
+		.node_count = sim->node_count,
+		.worker_count = sim->worker_count,
+		.partition_count = sim->partition_count,
+		.memory_bytes = sim_has(sim, SIM_FAULT_MEMORY) ? 4u << 20 : 16u << 20,
+		.ring_size = UINT64_C(65536),
+		.generation = (sim->now_us / 1000 + 1) << 8 | (server->life & 255),
+		.seed = prng_next(&sim->prng),
+		.now_us = sim->now_us,
+		.log = &sim->log,
+		.host = sim_network_host(sim),
+	};
+
+	migration_options_default(&options.migration);
+	if (sim_has(sim, SIM_FAULT_RING))
+		options.migration.bytes_per_s = 20000;
+	options.migration.batch_size = SYNC_BATCH_FRAME_SIZE_MIN;
+	server->life++;
+	server->turn_us = 0;
+	server->paused_us = 0;
+	memset(server->parked_since_us, 0, sizeof(server->parked_since_us));
+	server->node = sim_node_create(&options);
+	sim_tell(sim, "node %u starts, life %" PRIu64, index, server->life);
+	sim_turn_in(sim, index, 1);
+}
+
+void sim_crash_node(struct sim *sim, uint32_t index)
+{
+	struct server *server = sim_server_of(sim, index);
+	bool was_serving[SIM_PARTITION_MAX], was_fenced[SIM_PARTITION_MAX];
+
+	sim_tell(sim, "node %u dies", index);
+	sim->result->counts.crashes++;
+	for (uint32_t p = 0; p < sim->partition_count; p++) {
+		was_serving[p] = sim_node_serves(server->node, p);
+		was_fenced[p] = sim_node_is_fenced(server->node, p);
+	}
+	sim_node_destroy(server->node);
+	server->node = NULL;
+	for (uint32_t i = 0; i < sim->node_count; i++) {
+		sim_link_of(sim, index, i)->connection++;
+		sim_link_of(sim, i, index)->connection++;
+		if (i == index)
+			continue;
+		sim_link_of(sim, i, index)->is_broken = true;
+		sim_reconnect_later(sim, i, index);
+	}
+	for (uint32_t p = 0; p < sim->partition_count; p++) {
+		if ((was_serving[p] && !was_fenced[p]) || !sim_is_copied(sim, p))
+			sim_history_forget(&sim->history, p);
+	}
+}
+
+void sim_restart_node(struct sim *sim, uint32_t index)
+{
+	if (sim_server_of(sim, index)->node)
+		return;
+	sim_start_node(sim, index);
+	sim_node_join(sim_server_of(sim, index)->node);
+}
+
+static void turn(struct sim *sim, const struct sim_event *event)
+{
+	struct server *server = sim_server_of(sim, event->node);
+	struct sim_node *node = server->node;
+	uint64_t wait_us = IDLE_TURN_US;
+
+	if (event->at_us != server->turn_us)
+		return;
+	sim_node_turn(node, sim->now_us);
+	sim_check_parking(sim, event->node);
+	if (migrator_is_idle(node->migrator) && dataplane_parked(&node->dataplane.dataplane) == 0) {
+		if (sim_node_due_us(node) < sim->now_us + wait_us)
+			wait_us = sim_node_due_us(node) > sim->now_us
+					  ? sim_node_due_us(node) - sim->now_us
+					  : 1;
+	} else {
+		wait_us = BUSY_TURN_US;
+	}
+	sim_turn_in(sim, event->node, wait_us);
+}
+
+bool sim_put_off(struct sim *sim, struct sim_event *event)
+{
+	const struct server *server = sim_server_of(sim, event->node);
+
+	if (server->paused_us <= sim->now_us)
+		return false;
+	if (event->kind == EVENT_FRAME && server->paused_us - sim->now_us > RING_US_MAX)
+		return true;
+	if (event->kind == EVENT_TURN) {
+		sim_server_of(sim, event->node)->turn_us = server->paused_us;
+		event->at_us = server->paused_us;
+	}
+	sim_push(sim, *event, server->paused_us - sim->now_us, event->bytes, event->size);
+	return true;
+}
+
+void sim_happen_at_node(struct sim *sim, const struct sim_event *event)
+{
+	struct sim_node *node = sim_server_of(sim, event->node)->node;
+
+	switch (event->kind) {
+	case EVENT_TURN:
+		turn(sim, event);
+		return;
+	case EVENT_GOSSIP:
+		if (!sim_is_cut(sim, event))
+			sim_node_take_gossip(node, sim->now_us, event->from, event->bytes,
+					     event->size);
+		break;
+	case EVENT_ANSWER:
+	case EVENT_UNANSWERED:
+		sim_take_answer(sim, event);
+		break;
+	case EVENT_SYNC:
+		sim_take_sync(sim, event);
+		break;
+	case EVENT_FRAME:
+		if (!sim_is_cut(sim, event))
+			sim_node_take_frame(node, sim->now_us, event->bytes, event->size);
+		break;
+	}
+	sim_turn_in(sim, event->node,
+		    sim_node_due_us(node) > sim->now_us + 1 ? sim_node_due_us(node) - sim->now_us
+							    : 1);
+}

@@ -1,0 +1,167 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* The state of one run of the simulation, and what its parts call of each other. Private to sim*.c. */
+#ifndef TESTS_SIMULATION_SIM_STATE_H
+#define TESTS_SIMULATION_SIM_STATE_H
+
+#include "tests/simulation/event_heap.h"
+#include "tests/simulation/sim.h"
+#include "tests/simulation/sim_node.h"
+
+enum sim_event_kind {
+	EVENT_TURN,
+	EVENT_GOSSIP,
+	EVENT_ASK,
+	EVENT_ANSWER,
+	EVENT_UNANSWERED,
+	EVENT_SYNC,
+	EVENT_RECONNECT,
+	EVENT_FRAME,
+	EVENT_CLIENT_FRAME,
+	EVENT_CLIENT,
+	EVENT_STEP,
+	EVENT_RESTART,
+	EVENT_MEND, /* a cut of limited time ends */
+	EVENT_CALM, /* a burst of loss or delay ends */
+};
+
+/* What 'from' sends to 'to'. */
+struct link {
+	bool is_cut;
+	uint64_t connection; /* number of the channel; what an older one carried is lost */
+	bool is_broken;
+	uint64_t free_us; /* channels keep the order */
+};
+
+struct server {
+	struct sim_node *node; /* NULL while it is down */
+	uint64_t life;
+	uint64_t turn_us;   /* of the TURN event that counts */
+	uint64_t paused_us; /* stands still until then */
+	uint64_t parked_since_us[SIM_PARTITION_MAX];
+};
+
+/* Thread safety: none. */
+struct sim {
+	struct sim_options options;
+	struct sim_result *result;
+	struct prng prng;
+	struct event_heap heap;
+	struct sim_history history;
+	struct log log;
+	uint64_t now_us;
+	uint32_t node_count;
+	uint32_t worker_count;
+	uint32_t partition_count;
+	uint32_t client_count;
+	uint32_t faults;
+	uint32_t steps_left;
+	uint32_t loss_percent;
+	uint32_t duplicate_percent;
+	uint32_t delay_us_max;
+	bool is_healed;
+	struct server servers[SIM_NODE_MAX];
+	struct link links[SIM_NODE_MAX][SIM_NODE_MAX];
+	struct sim_client clients[SIM_CLIENT_MAX];
+	uint64_t client_due_us[SIM_CLIENT_MAX];
+
+	/* Who first served a partition in an epoch: node and life (invariant 1). */
+	uint32_t epochs[SIM_PARTITION_MAX];
+	uint64_t owners[SIM_PARTITION_MAX];
+
+	/* The question being taken. */
+	uint32_t asker;
+	uint64_t asked;
+	bool is_answered;
+};
+
+/* ---- sim_state.c ---- */
+
+/* A line of the story. */
+void sim_tell(const struct sim *sim, const char *format, ...) __attribute__((format(printf, 2, 3)));
+/* The event becomes part of the hash. */
+void sim_trace(struct sim *sim, const struct sim_event *event);
+
+/* Chance: 0..bound-1; true in so many of a hundred cases. */
+uint32_t sim_below(struct sim *sim, uint32_t bound);
+bool sim_is_chosen(struct sim *sim, uint32_t percent);
+/* Whether the seed took the fault, or one of them, and nothing is healed yet. */
+bool sim_has(const struct sim *sim, uint32_t faults);
+
+/* Plans an event; copies the bytes. */
+void sim_push(struct sim *sim, struct sim_event event, uint64_t delay_us, const void *bytes,
+	      size_t size);
+/* Has the node turn in so long, unless it does so earlier. */
+void sim_turn_in(struct sim *sim, uint32_t index, uint64_t delay_us);
+/* Plans what the client wants next. */
+void sim_plan_client(struct sim *sim, uint32_t index);
+
+struct server *sim_server_of(struct sim *sim, uint32_t index);
+struct link *sim_link_of(struct sim *sim, uint32_t from, uint32_t to);
+
+/* ---- sim.c ---- */
+
+/* Runs until 'is_done', for so long at most; whether it was done. Ends at the first violation. */
+bool sim_run_for(struct sim *sim, uint64_t duration_us, bool (*is_done)(struct sim *sim));
+
+/* ---- sim_network.c ---- */
+
+/* Where a node's doings go. */
+struct sim_node_host sim_network_host(struct sim *sim);
+/* A frame of a client; 'context' is the simulation. */
+void sim_client_sends(void *context, const uint8_t *frame, size_t size);
+
+void sim_cut(struct sim *sim, uint32_t from, uint32_t to);
+/* All cuts end now; or some time within 'most_us'. */
+void sim_mend(struct sim *sim);
+void sim_mend_later(struct sim *sim, uint64_t most_us);
+/* Datagrams are neither lost nor doubled, and quick. */
+void sim_calm(struct sim *sim);
+/* Whether the event comes over a link that is cut. Cut nodes still hear clients. */
+bool sim_is_cut(struct sim *sim, const struct sim_event *event);
+
+/* The channel between the two breaks now, both ways; it is tried again. */
+void sim_break(struct sim *sim, uint32_t a, uint32_t b);
+void sim_reconnect_later(struct sim *sim, uint32_t from, uint32_t to);
+
+/* Events. */
+void sim_ask(struct sim *sim, const struct sim_event *event);
+void sim_take_answer(struct sim *sim, const struct sim_event *event);
+void sim_take_sync(struct sim *sim, const struct sim_event *event);
+void sim_reconnect(struct sim *sim, const struct sim_event *event);
+
+/* ---- sim_server.c ---- */
+
+void sim_start_node(struct sim *sim, uint32_t index);
+/* Its memory is gone, and with it what only it had. */
+void sim_crash_node(struct sim *sim, uint32_t index);
+/* Starts it and lets it join, if it is down. */
+void sim_restart_node(struct sim *sim, uint32_t index);
+
+/* Puts off what a node that stands still should do; whether it did. */
+bool sim_put_off(struct sim *sim, struct sim_event *event);
+/* Any event of a node that is up. */
+void sim_happen_at_node(struct sim *sim, const struct sim_event *event);
+
+/* ---- sim_faults.c ---- */
+
+/* A move or a fault; plans the next one. */
+void sim_step(struct sim *sim);
+
+/* ---- sim_checks.c ---- */
+
+/* Told by a node that serves other partitions than before (invariant 1); 'context' is the simulation. */
+void sim_check_routes(void *context, uint32_t node, const struct route_table *table);
+/* Requests that wait for the end of a move (invariant 4). */
+void sim_check_parking(struct sim *sim, uint32_t index);
+/* Whether a node that is up has all of the partition. */
+bool sim_is_copied(const struct sim *sim, uint32_t partition);
+
+bool sim_are_all_joined(struct sim *sim);
+/* Invariant 5. */
+bool sim_is_settled(struct sim *sim);
+/* Says what did not settle. */
+void sim_tell_unsettled(struct sim *sim);
+/* Clients end, and every key is read once more. */
+void sim_verify(struct sim *sim);
+
+#endif
