@@ -71,6 +71,13 @@ static void happen(struct sim *sim, struct sim_event *event)
 	}
 }
 
+static bool is_watch_over(struct sim *sim, const struct sim_event *event)
+{
+	const struct sim_script *script = sim->options.script;
+
+	return script && script->watch(script->context, sim, event);
+}
+
 bool sim_run_for(struct sim *sim, uint64_t duration_us, bool (*is_done)(struct sim *sim))
 {
 	uint64_t end_us = sim->now_us + duration_us;
@@ -79,13 +86,17 @@ bool sim_run_for(struct sim *sim, uint64_t duration_us, bool (*is_done)(struct s
 	while (sim->heap.count > 0 && sim->now_us < end_us &&
 	       sim->history.violation.invariant == 0) {
 		struct sim_event event = event_heap_pop(&sim->heap);
+		bool is_over;
 
 		sim->now_us = event.at_us;
 		sim->history.now_us = event.at_us;
 		sim->result->counts.events++;
 		sim_trace(sim, &event);
 		happen(sim, &event);
+		is_over = is_watch_over(sim, &event);
 		free(event.bytes);
+		if (is_over)
+			return true;
 		if (sim->now_us < look_us)
 			continue;
 		look_us = sim->now_us + 20000;
@@ -184,6 +195,19 @@ static void collect(struct sim *sim)
 	sim->result->violation = sim->history.violation;
 }
 
+/* The phase of faults. */
+static void trouble(struct sim *sim)
+{
+	const struct sim_script *script = sim->options.script;
+
+	if (script) {
+		script->run(script->context, sim);
+		return;
+	}
+	sim_push(sim, (struct sim_event){ .kind = EVENT_STEP }, 1, NULL, 0);
+	sim_run_for(sim, SETTLE_US_MAX, are_steps_done);
+}
+
 static void run_phases(struct sim *sim)
 {
 	if (!sim_run_for(sim, SETTLE_US_MAX, sim_are_all_joined)) {
@@ -193,8 +217,7 @@ static void run_phases(struct sim *sim)
 	sim_tell(sim, "%u nodes of %u workers, %u partitions, %u clients, %u keys", sim->node_count,
 		 sim->worker_count, sim->partition_count, sim->client_count,
 		 sim->history.key_count);
-	sim_push(sim, (struct sim_event){ .kind = EVENT_STEP }, 1, NULL, 0);
-	sim_run_for(sim, SETTLE_US_MAX, are_steps_done);
+	trouble(sim);
 	heal(sim);
 	if (!sim_run_for(sim, SETTLE_US_MAX, sim_is_settled)) {
 		sim_tell_unsettled(sim);
@@ -202,6 +225,8 @@ static void run_phases(struct sim *sim)
 	}
 	sim_tell(sim, "all is settled");
 	sim_verify(sim);
+	if (sim->options.script)
+		sim->options.script->end(sim->options.script->context, sim);
 }
 
 void sim_run(const struct sim_options *options, struct sim_result *result)

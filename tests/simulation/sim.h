@@ -44,13 +44,28 @@ enum sim_fault {
 const char *sim_fault_name(uint32_t bit);
 const char *sim_fault_text(uint32_t bit);
 
+struct sim;
+struct sim_event;
+
+/* What happens instead of steps drawn from the seed: for those who know sim_state.h. */
+struct sim_script {
+	void *context;
+	/* The cluster stands; when it returns everything heals. */
+	void (*run)(void *context, struct sim *sim);
+	/* After each event; true ends the sim_run_for() that is under way. */
+	bool (*watch)(void *context, struct sim *sim, const struct sim_event *event);
+	/* All is settled, and every key was read. */
+	void (*end)(void *context, struct sim *sim);
+};
+
 struct sim_options {
 	uint64_t seed;
-	uint32_t node_count; /* 2..SIM_NODE_MAX; 0 = by the seed */
-	uint32_t steps;      /* faults and moves begun; 0 = by the seed */
-	uint32_t faults;     /* enum sim_fault, of which the seed takes some */
-	bool is_every_fault; /* the seed takes all of them */
-	FILE *story;         /* where all that happens is told; NULL = nowhere */
+	uint32_t node_count;             /* 2..SIM_NODE_MAX; 0 = by the seed */
+	uint32_t steps;                  /* faults and moves begun; 0 = by the seed */
+	uint32_t faults;                 /* enum sim_fault, of which the seed takes some */
+	bool is_every_fault;             /* the seed takes all of them */
+	FILE *story;                     /* where all that happens is told; NULL = nowhere */
+	const struct sim_script *script; /* NULL = steps drawn from the seed */
 };
 
 struct sim_counts {
