@@ -22,14 +22,15 @@ static uint64_t smaller(uint64_t a, uint64_t b)
 	return a < b ? a : b;
 }
 
-static void adapt_reserve(struct eviction_clock *clock, uint64_t held, uint64_t now_ms)
+static void adapt_reserve(struct eviction_clock *clock, const struct eviction_memory *memory,
+			  uint64_t now_ms)
 {
-	uint64_t reserve_min = smaller(held / RESERVE_SHARE_MIN, RESERVE_MIN_MAX);
-	uint64_t reserve_max = held / RESERVE_SHARE_MAX;
+	uint64_t reserve_min = smaller(memory->held / RESERVE_SHARE_MIN, RESERVE_MIN_MAX);
+	uint64_t reserve_max = memory->held / RESERVE_SHARE_MAX;
 
-	if (clock->is_short && now_ms != clock->grown_at_ms) {
+	if (clock->is_short && memory->grace_periods != clock->grown_at_period) {
 		clock->reserve_bytes *= 2;
-		clock->grown_at_ms = now_ms;
+		clock->grown_at_period = memory->grace_periods;
 		clock->shrunk_at_ms = now_ms;
 	} else if (now_ms >= clock->shrunk_at_ms + SHRINK_PERIOD_MS) {
 		clock->reserve_bytes -= clock->reserve_bytes / SHRINK_SHARE;
@@ -53,16 +54,17 @@ uint64_t eviction_deficit(struct eviction_clock *clock, const struct eviction_me
 	uint64_t usable = memory->held_free + memory->node_free + memory->underway;
 	uint64_t wanted;
 
-	adapt_reserve(clock, memory->held, now_ms);
+	adapt_reserve(clock, memory, now_ms);
 	wanted = clock->reserve_bytes;
 	if (must_give(memory) && wanted < memory->held / RESERVE_SHARE_GIVE)
 		wanted = memory->held / RESERVE_SHARE_GIVE;
 	return usable < wanted ? wanted - usable : 0;
 }
 
-void eviction_note_shortage(struct eviction_clock *clock)
+bool eviction_note_shortage(struct eviction_clock *clock, uint64_t underway)
 {
 	clock->is_short = true;
+	return underway <= clock->reserve_bytes;
 }
 
 static uint32_t choose(struct item **items, uint32_t count, uint64_t now_ms)

@@ -43,6 +43,7 @@ struct shard {
 	struct index *index;
 	struct item_pool *pool;
 	struct reclaim *reclaim;
+	const struct grace_period *period;
 	struct partition **by_number;  /* of the cluster's partitions; NULL: another worker's */
 	struct partition **partitions; /* the shard's own, dense */
 	uint32_t partition_count;      /* of the cluster */
@@ -176,6 +177,7 @@ int shard_create(struct shard **result, const struct shard_options *options)
 	shard->partition_count = options->partition_count;
 	shard->secret = options->secret;
 	shard->memory = options->memory;
+	shard->period = options->period;
 	shard->policy = options->eviction;
 	error = create_parts(shard, options);
 	if (error != 0) {
@@ -366,6 +368,7 @@ static void memory_state(const struct shard *shard, struct eviction_memory *memo
 	memory->held_free = memory->held - pool.bytes_allocated;
 	memory->node_free = (uint64_t)item_memory_slabs_free(shard->memory) * ITEM_SLAB_SIZE;
 	memory->underway = shard->retired_bytes;
+	memory->grace_periods = __atomic_load_n(&shard->period->completed, __ATOMIC_RELAXED);
 }
 
 static uint32_t evict(struct shard *shard, uint32_t slot_max)
@@ -392,10 +395,9 @@ static struct item *allocate_short(struct shard *shard, uint32_t size)
 	shard->refused_size = size;
 	if (shard->expiring_items > 0)
 		expiry_hurry(&shard->expiry, slot_count(shard));
-	if (shard->policy == EVICTION_ON) {
-		eviction_note_shortage(&shard->clock);
+	if (shard->policy == EVICTION_ON &&
+	    eviction_note_shortage(&shard->clock, shard->retired_bytes))
 		evict(shard, SHORTAGE_SLOTS_MAX);
-	}
 	return NULL;
 }
 

@@ -249,6 +249,61 @@ static void a_shard_that_came_first_gives_back(void)
 	fixture_close(&fixture);
 }
 
+/* --- No grace period --- */
+
+/* Writes new keys for 'rounds' milliseconds, with turns of the background but no grace period.
+ * Returns how many were refused; each refusal asks to come again.
+ */
+static uint64_t write_without_grace(struct fixture *fixture, uint64_t *number, uint32_t rounds)
+{
+	uint64_t refused = 0;
+
+	for (uint32_t i = 0; i < rounds * 64; i++) {
+		struct shard_batch batch;
+		struct fixture_key key;
+
+		fixture_batch_one(fixture, &batch, &key, (*number)++);
+		if (put_sized(fixture, &batch, VALUE_SIZE) != STATUS_OK) {
+			refused++;
+			CU_ASSERT_EQUAL(shard_refusal(fixture->shard), STATUS_RETRY);
+		}
+		if (i % 32 == 0)
+			shard_background(fixture->shard, fixture->now_ms, FIXTURE_WORK_MAX);
+		fixture->now_ms += i % 64 == 0;
+	}
+	return refused;
+}
+
+/* The thread that waits for grace periods gets no CPU: what is evicted does not come back, and
+ * evicting more would not help.
+ */
+static void a_held_grace_period_costs_the_reserve_and_no_more(void)
+{
+	struct fixture_options options = { .memory_bytes = 4 << 20,
+					   .partition_count = PARTITIONS,
+					   .eviction = EVICTION_ON };
+	struct shard_stats full, held;
+	struct fixture fixture;
+	uint64_t number = 0;
+
+	fixture_open(&fixture, &options);
+	for (uint32_t i = 0; i < 3000; i++) {
+		write_without_grace(&fixture, &number, 1);
+		fixture_turn(&fixture);
+	}
+	shard_stats(fixture.shard, &full);
+	CU_ASSERT(full.items > 30000);
+
+	CU_ASSERT(write_without_grace(&fixture, &number, 500) > 25000); /* of 32000 */
+	shard_stats(fixture.shard, &held);
+	CU_ASSERT(held.items > full.items / 10 * 9);
+
+	fixture_turn(&fixture);
+	fixture_turn(&fixture);
+	CU_ASSERT_EQUAL(write_without_grace(&fixture, &number, 1), 0);
+	fixture_close(&fixture);
+}
+
 /* --- The hand --- */
 
 static struct eviction_clock clock_of(struct partition *const *partitions, uint32_t count)
@@ -441,6 +496,7 @@ int main(void)
 		UNIT_TEST(slow_grace_periods_refuse_hardly_a_write),
 		UNIT_TEST(a_change_of_sizes_is_followed),
 		UNIT_TEST(a_shard_that_came_first_gives_back),
+		UNIT_TEST(a_held_grace_period_costs_the_reserve_and_no_more),
 		UNIT_TEST(the_hand_spares_what_was_read),
 		UNIT_TEST(the_hand_takes_what_is_expired),
 		UNIT_TEST(a_batch_copes_with_eviction_under_it),
