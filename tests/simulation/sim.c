@@ -65,9 +65,6 @@ static void happen(struct sim *sim, struct sim_event *event)
 	case EVENT_MEND:
 		sim_mend(sim);
 		return;
-	case EVENT_CALM:
-		sim_calm(sim);
-		return;
 	}
 }
 
@@ -115,7 +112,6 @@ static void heal(struct sim *sim)
 {
 	sim_tell(sim, "everything heals");
 	sim->is_healed = true;
-	sim_calm(sim);
 	sim_mend(sim);
 	for (uint32_t i = 0; i < sim->node_count; i++) {
 		sim->servers[i].paused_us = 0;
@@ -167,7 +163,6 @@ static void choose(struct sim *sim)
 static void begin(struct sim *sim)
 {
 	sim->now_us = 1000000;
-	sim_calm(sim);
 	for (uint32_t i = 0; i < sim->node_count; i++)
 		sim_start_node(sim, i);
 	sim_node_found(sim->servers[0].node);
@@ -229,6 +224,17 @@ static void run_phases(struct sim *sim)
 		sim->options.script->end(sim->options.script->context, sim);
 }
 
+static void seed_generators(struct sim *sim)
+{
+	prng_init(&sim->prng, sim->options.seed);
+	sim->chance = &sim->prng;
+	for (uint32_t i = 0; i < SIM_FAULT_COUNT; i++) {
+		struct prng mixed = { sim->options.seed + i };
+
+		prng_init(&sim->fault_prngs[i], prng_next(&mixed) ^ (uint64_t)i << 56);
+	}
+}
+
 void sim_run(const struct sim_options *options, struct sim_result *result)
 {
 	struct sim *sim = calloc(1, sizeof(*sim));
@@ -240,7 +246,7 @@ void sim_run(const struct sim_options *options, struct sim_result *result)
 	sim->result = result;
 	sim->log = (struct log){ .stream = options->story ? options->story : stderr,
 				 .level = options->story ? LOG_LEVEL_INFO : LOG_LEVEL_ERROR };
-	prng_init(&sim->prng, options->seed);
+	seed_generators(sim);
 	choose(sim);
 	begin(sim);
 	run_phases(sim);

@@ -12,33 +12,42 @@
 
 #define SIM_CLIENT_MAX 8u
 
-/* What the seed may take: symbol, name for people, what happens. */
-#define SIM_FAULTS(FAULT)                                                                          \
-	FAULT(LOSS, "loss", "datagrams of both networks are lost")                                 \
-	FAULT(DUPLICATE, "duplicate", "datagrams arrive twice")                                    \
-	FAULT(DELAY, "delay", "datagrams are late, and overtake each other")                       \
-	FAULT(CUT, "cut", "two nodes do not hear each other, or one does not hear the other")      \
-	FAULT(ISOLATE, "isolate", "a node hears no other, and no other hears it")                  \
-	FAULT(CRASH, "crash", "a node's memory is gone; it starts anew later")                     \
-	FAULT(PAUSE, "pause", "a node stands still, some time beyond suspicion and fence")         \
-	FAULT(BREAK, "break", "the channels between two nodes break")                              \
-	FAULT(CANCEL, "cancel", "an operator cancels")                                             \
-	FAULT(MEMORY, "memory", "nodes have little memory")                                        \
-	FAULT(RING, "ring", "rings of deltas run over")
+/* What the seed may take. A FAULT has a symbol, a name, how often it happens in a hundred steps of the fault phase, and a
+ * text; sim_act_NAME() of sim_state.h does it. A TRAIT is a property of the nodes or the network, from the start to the end of the fault phase. New
+ * ones go to the end: then a seed with its faults in --faults stays what it was.
+ */
+#define SIM_FAULTS(FAULT, TRAIT)                                                                   \
+	FAULT(LOSS, loss, 4, "datagrams of both networks are lost")                                \
+	FAULT(DUPLICATE, duplicate, 4, "datagrams arrive twice")                                   \
+	FAULT(DELAY, delay, 4, "datagrams are late, and overtake each other")                      \
+	FAULT(CUT, cut, 7, "two nodes do not hear each other, or one does not hear the other")     \
+	FAULT(ISOLATE, isolate, 7, "a node hears no other, and no other hears it")                 \
+	FAULT(CRASH, crash, 7, "a node's memory is gone; it starts anew later")                    \
+	FAULT(PAUSE, pause, 7, "a node stands still, some time beyond suspicion and fence")        \
+	FAULT(BREAK, break, 7, "the channels between two nodes break")                             \
+	FAULT(CANCEL, cancel, 7, "an operator cancels")                                            \
+	TRAIT(MEMORY, memory, "nodes have little memory")                                          \
+	TRAIT(RING, ring, "rings of deltas run over")
 
+/* clang-format off */
 enum sim_fault_number {
-#define FAULT(symbol, name, text) SIM_FAULT_NUMBER_##symbol,
-	SIM_FAULTS(FAULT)
+#define FAULT(symbol, name, percent, text) SIM_FAULT_NUMBER_##symbol,
+#define TRAIT(symbol, name, text) SIM_FAULT_NUMBER_##symbol,
+	SIM_FAULTS(FAULT, TRAIT)
 #undef FAULT
-		SIM_FAULT_COUNT,
+#undef TRAIT
+	SIM_FAULT_COUNT,
 };
 
 enum sim_fault {
-#define FAULT(symbol, name, text) SIM_FAULT_##symbol = 1 << SIM_FAULT_NUMBER_##symbol,
-	SIM_FAULTS(FAULT)
+#define FAULT(symbol, name, percent, text) SIM_FAULT_##symbol = 1 << SIM_FAULT_NUMBER_##symbol,
+#define TRAIT(symbol, name, text) SIM_FAULT_##symbol = 1 << SIM_FAULT_NUMBER_##symbol,
+	SIM_FAULTS(FAULT, TRAIT)
 #undef FAULT
-		SIM_FAULT_ALL = (1 << SIM_FAULT_COUNT) - 1,
+#undef TRAIT
+	SIM_FAULT_ALL = (1 << SIM_FAULT_COUNT) - 1,
 };
+/* clang-format on */
 
 /* "loss" and so on, and what that is; NULL behind the last one. */
 const char *sim_fault_name(uint32_t bit);
@@ -73,12 +82,11 @@ struct sim_counts {
 	uint64_t operations;
 	uint64_t unknown;
 	uint64_t failed;
-	uint64_t moves;  /* partitions that changed their owner */
-	uint64_t aborts; /* jobs that ended otherwise */
-	uint64_t crashes;
-	uint64_t faults;
-	uint64_t duration_us; /* of virtual time */
-	uint64_t longest_us;  /* of an operation that was done */
+	uint64_t moves;                   /* partitions that changed their owner */
+	uint64_t aborts;                  /* jobs that ended otherwise */
+	uint64_t faults[SIM_FAULT_COUNT]; /* how often each happened */
+	uint64_t duration_us;             /* of virtual time */
+	uint64_t longest_us;              /* of an operation that was done */
 };
 
 /* What a run came to. */

@@ -7,10 +7,11 @@
 
 #define ANSWER_MS_MAX 1000u /* of a question between control planes */
 #define RECONNECT_US_MAX 400000u
+#define DELAY_US_MAX 200u /* in fair weather */
 
 static uint64_t delay(struct sim *sim)
 {
-	return 20 + sim_below(sim, sim->delay_us_max);
+	return 20 + sim_below(sim, DELAY_US_MAX << sim_level(sim, SIM_FAULT_NUMBER_DELAY));
 }
 
 /* Datagrams: lost, doubled, overtaken. */
@@ -19,9 +20,9 @@ static void throw_datagram(struct sim *sim, struct sim_event event, const uint8_
 {
 	uint32_t copies = 1;
 
-	if (sim_is_chosen(sim, sim->loss_percent))
+	if (sim_is_chosen(sim, sim_level(sim, SIM_FAULT_NUMBER_LOSS)))
 		return;
-	copies += sim_is_chosen(sim, sim->duplicate_percent);
+	copies += sim_is_chosen(sim, sim_level(sim, SIM_FAULT_NUMBER_DUPLICATE));
 	while (copies-- > 0)
 		sim_push(sim, event, delay(sim), bytes, size);
 }
@@ -241,11 +242,4 @@ void sim_mend(struct sim *sim)
 		for (uint32_t b = 0; b < sim->node_count; b++)
 			sim_link_of(sim, a, b)->is_cut = false;
 	}
-}
-
-void sim_calm(struct sim *sim)
-{
-	sim->loss_percent = 0;
-	sim->duplicate_percent = 0;
-	sim->delay_us_max = 200;
 }

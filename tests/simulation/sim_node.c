@@ -705,6 +705,11 @@ bool sim_node_is_fenced(const struct sim_node *node, uint32_t partition)
 	return node->dataplane.dataplane.access[partition] != PARTITION_BY_ROUTE;
 }
 
+bool sim_node_is_open(const struct sim_node *node)
+{
+	return gossip_is_joined(node->gossip) && fence_is_open(&node->fence);
+}
+
 bool sim_node_is_settled(const struct sim_node *node)
 {
 	for (uint32_t i = 0; i < membership_index_end(members_of(node)); i++) {
@@ -713,7 +718,7 @@ bool sim_node_is_settled(const struct sim_node *node)
 		if (member && i > 0 && member_state(member) != MEMBER_ALIVE)
 			return false;
 	}
-	return gossip_is_joined(node->gossip) && fence_is_open(&node->fence) &&
-	       migrator_is_idle(node->migrator) && migrator_count(node->migrator) == 0 &&
-	       partition_set_is_empty(&node->announcing) && !node->are_routes_old;
+	return sim_node_is_open(node) && migrator_is_idle(node->migrator) &&
+	       migrator_count(node->migrator) == 0 && partition_set_is_empty(&node->announcing) &&
+	       !node->are_routes_old;
 }

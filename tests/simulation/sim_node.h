@@ -122,6 +122,9 @@ uint64_t sim_node_id(uint32_t index);
 bool sim_node_serves(const struct sim_node *node, uint32_t partition);
 bool sim_node_is_fenced(const struct sim_node *node, uint32_t partition);
 
+/* Whether it has joined, and its fence is open. */
+bool sim_node_is_open(const struct sim_node *node);
+
 /* Nothing is under way here, and all members are seen alive. */
 bool sim_node_is_settled(const struct sim_node *node);
 

@@ -48,13 +48,13 @@ void sim_crash_node(struct sim *sim, uint32_t index)
 	bool was_serving[SIM_PARTITION_MAX], was_fenced[SIM_PARTITION_MAX];
 
 	sim_tell(sim, "node %u dies", index);
-	sim->result->counts.crashes++;
 	for (uint32_t p = 0; p < sim->partition_count; p++) {
 		was_serving[p] = sim_node_serves(server->node, p);
 		was_fenced[p] = sim_node_is_fenced(server->node, p);
 	}
 	sim_node_destroy(server->node);
 	server->node = NULL;
+	server->is_back = false;
 	for (uint32_t i = 0; i < sim->node_count; i++) {
 		sim_link_of(sim, index, i)->connection++;
 		sim_link_of(sim, i, index)->connection++;
@@ -86,6 +86,7 @@ static void turn(struct sim *sim, const struct sim_event *event)
 	if (event->at_us != server->turn_us)
 		return;
 	sim_node_turn(node, sim->now_us);
+	server->is_back |= sim_node_is_open(node);
 	sim_check_parking(sim, event->node);
 	if (migrator_is_idle(node->migrator) && dataplane_parked(&node->dataplane.dataplane) == 0) {
 		if (sim_node_due_us(node) < sim->now_us + wait_us)

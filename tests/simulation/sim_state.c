@@ -32,7 +32,7 @@ void sim_trace(struct sim *sim, const struct sim_event *event)
 
 uint32_t sim_below(struct sim *sim, uint32_t bound)
 {
-	return prng_below(&sim->prng, bound);
+	return prng_below(sim->chance, bound);
 }
 
 bool sim_is_chosen(struct sim *sim, uint32_t percent)

@@ -21,7 +21,6 @@ enum sim_event_kind {
 	EVENT_STEP,
 	EVENT_RESTART,
 	EVENT_MEND, /* a cut of limited time ends */
-	EVENT_CALM, /* a burst of loss or delay ends */
 };
 
 /* What 'from' sends to 'to'. */
@@ -35,9 +34,16 @@ struct link {
 struct server {
 	struct sim_node *node; /* NULL while it is down */
 	uint64_t life;
+	bool is_back;       /* in this life it has joined, and asked the others what it missed */
 	uint64_t turn_us;   /* of the TURN event that counts */
 	uint64_t paused_us; /* stands still until then */
 	uint64_t parked_since_us[SIM_PARTITION_MAX];
+};
+
+/* A fault that lasts. */
+struct level {
+	uint32_t value; /* percent, for most */
+	uint64_t until_us;
 };
 
 /* Thread safety: none. */
@@ -45,6 +51,10 @@ struct sim {
 	struct sim_options options;
 	struct sim_result *result;
 	struct prng prng;
+	struct prng
+		fault_prngs[SIM_FAULT_COUNT]; /* one each, so that they do not change each other */
+	struct prng *chance; /* of sim_below(): 'prng', or the fault's that happens */
+	struct level levels[SIM_FAULT_COUNT];
 	struct event_heap heap;
 	struct sim_history history;
 	struct log log;
@@ -55,9 +65,6 @@ struct sim {
 	uint32_t client_count;
 	uint32_t faults;
 	uint32_t steps_left;
-	uint32_t loss_percent;
-	uint32_t duplicate_percent;
-	uint32_t delay_us_max;
 	bool is_healed;
 	struct server servers[SIM_NODE_MAX];
 	struct link links[SIM_NODE_MAX][SIM_NODE_MAX];
@@ -114,8 +121,6 @@ void sim_cut(struct sim *sim, uint32_t from, uint32_t to);
 /* All cuts end now; or some time within 'most_us'. */
 void sim_mend(struct sim *sim);
 void sim_mend_later(struct sim *sim, uint64_t most_us);
-/* Datagrams are neither lost nor doubled, and quick. */
-void sim_calm(struct sim *sim);
 /* Whether the event comes over a link that is cut. Cut nodes still hear clients. */
 bool sim_is_cut(struct sim *sim, const struct sim_event *event);
 
@@ -144,8 +149,22 @@ void sim_happen_at_node(struct sim *sim, const struct sim_event *event);
 
 /* ---- sim_faults.c ---- */
 
-/* A move or a fault; plans the next one. */
+/* For so long 'fault' has this strength; then 0, also when all is healed. */
+void sim_set_level(struct sim *sim, enum sim_fault_number fault, uint32_t value,
+		   uint64_t duration_us);
+uint32_t sim_level(const struct sim *sim, enum sim_fault_number fault);
+
+uint32_t sim_any_node(struct sim *sim);
+
+/* Perhaps a move, perhaps faults; plans the next one. */
 void sim_step(struct sim *sim);
+
+/* What each fault does (sim_faults_network.c, sim_faults_nodes.c), and whether it could. */
+#define FAULT(symbol, name, percent, text) bool sim_act_##name(struct sim *sim);
+#define TRAIT(symbol, name, text)
+SIM_FAULTS(FAULT, TRAIT)
+#undef FAULT
+#undef TRAIT
 
 /* ---- sim_checks.c ---- */
 

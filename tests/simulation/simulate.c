@@ -165,8 +165,8 @@ static void add(struct totals *totals, const struct sim_counts *counts)
 	totals->counts.unknown += counts->unknown;
 	totals->counts.failed += counts->failed;
 	totals->counts.moves += counts->moves;
-	totals->counts.crashes += counts->crashes;
-	totals->counts.faults += counts->faults;
+	for (uint32_t i = 0; i < SIM_FAULT_COUNT; i++)
+		totals->counts.faults[i] += counts->faults[i];
 	totals->counts.duration_us += counts->duration_us;
 	if (counts->longest_us > totals->counts.longest_us)
 		totals->counts.longest_us = counts->longest_us;
@@ -177,10 +177,13 @@ static void print_totals(const struct totals *totals)
 	const struct sim_counts *counts = &totals->counts;
 
 	printf("%" PRIu64 " seeds, %.1f h of virtual time, %" PRIu64 " operations (%" PRIu64
-	       " unknown, %" PRIu64 " refused), %" PRIu64 " moves, %" PRIu64 " crashes, %" PRIu64
-	       " faults",
+	       " unknown, %" PRIu64 " refused), %" PRIu64 " moves",
 	       totals->seeds, (double)counts->duration_us / 3.6e9, counts->operations,
-	       counts->unknown, counts->failed, counts->moves, counts->crashes, counts->faults);
+	       counts->unknown, counts->failed, counts->moves);
+	for (uint32_t bit = 0; bit < SIM_FAULT_COUNT; bit++) {
+		if (counts->faults[bit])
+			printf(", %" PRIu64 " %s", counts->faults[bit], sim_fault_name(bit));
+	}
 }
 
 static bool is_failing(const struct sim_options *options, uint32_t steps, uint32_t faults)

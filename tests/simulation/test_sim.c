@@ -230,7 +230,7 @@ static void invariants_hold_under_faults(void)
 		print_violation(seed, &result);
 		CU_ASSERT_EQUAL(result.violation.invariant, 0);
 		moves += result.counts.moves;
-		crashes += result.counts.crashes;
+		crashes += result.counts.faults[SIM_FAULT_NUMBER_CRASH];
 		unknown += result.counts.unknown;
 	}
 	/* The faults were real. */

@@ -1,0 +1,48 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* Faults of nodes, and what operators do at a bad moment. */
+#include "tests/simulation/sim_state.h"
+
+/* Nodes that know nothing: a cluster without a disk lives as long as a majority remembers. */
+static uint32_t down_count(const struct sim *sim)
+{
+	uint32_t count = 0;
+
+	for (uint32_t i = 0; i < sim->node_count; i++)
+		count += !sim->servers[i].is_back;
+	return count;
+}
+
+bool sim_act_crash(struct sim *sim)
+{
+	uint32_t node = sim_any_node(sim);
+
+	if (!sim->servers[node].node || 2 * (down_count(sim) + 1) >= sim->node_count)
+		return false;
+	sim_crash_node(sim, node);
+	sim_push(sim, (struct sim_event){ .kind = EVENT_RESTART, .node = node },
+		 100000 + sim_below(sim, 20000000), NULL, 0);
+	return true;
+}
+
+bool sim_act_pause(struct sim *sim)
+{
+	uint32_t node = sim_any_node(sim);
+	uint64_t pause_us = 1000u << sim_below(sim, 14);
+
+	sim_tell(sim, "node %u stands still for %.3f s", node, (double)pause_us / 1e6);
+	sim->servers[node].paused_us = sim->now_us + pause_us;
+	return true;
+}
+
+bool sim_act_cancel(struct sim *sim)
+{
+	struct sim_node *node = sim->servers[sim_any_node(sim)].node;
+	char error[MIGRATOR_ERROR_SIZE];
+	uint32_t p = sim_below(sim, sim->partition_count);
+
+	if (!node || migrator_cancel(node->migrator, p, error) != 0)
+		return false;
+	sim_tell(sim, "the operator cancels the migration of partition %u at node %u", p,
+		 node->options.index);
+	return true;
+}
