@@ -481,10 +481,19 @@ static void step_arp(struct story *story)
 
 /* ---- the story ---- */
 
+/* What dataplane_set_access() can set. */
+static void step_access(struct story *story)
+{
+	uint8_t choice = fuzz_u8(&story->reader);
+	uint8_t access = (uint8_t)((choice >> 4) % (ROUTE_REFUSED + 1));
+
+	if (access < ROUTE_WRITES_PARKED)
+		access = ROUTE_BY_OWNER;
+	fuzz_node_set_access(story->node, choice % FUZZ_PARTITION_COUNT, (enum route_access)access);
+}
+
 static void play_step(struct story *story, enum fuzz_step step)
 {
-	uint8_t choice;
-
 	switch (step) {
 	case FUZZ_STEP_REQUEST:
 		step_request(story);
@@ -508,9 +517,7 @@ static void play_step(struct story *story, enum fuzz_step step)
 		fuzz_node_advance(story->node, fuzz_u16(&story->reader));
 		break;
 	case FUZZ_STEP_ACCESS:
-		choice = fuzz_u8(&story->reader);
-		fuzz_node_set_access(story->node, choice % FUZZ_PARTITION_COUNT,
-				     (enum route_access)((choice >> 4) % (ROUTE_REFUSED + 1)));
+		step_access(story);
 		break;
 	case FUZZ_STEP_FORWARD:
 		step_forward(story);

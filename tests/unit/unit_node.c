@@ -150,7 +150,7 @@ void unit_node_destroy(struct unit_node *node)
 	free(node->shared);
 }
 
-static void settle_once(struct unit_node *node)
+void unit_node_settle_once(struct unit_node *node)
 {
 	node->period->started++;
 	node->period->completed = node->period->started;
@@ -252,7 +252,7 @@ void unit_node_command(struct unit_node *node, struct partition_command *command
 	require(rte_ring_sp_enqueue(core->commands, command) == 0, "too many commands");
 	while (!partition_command_is_done(command)) {
 		partition_command_run(core, 32);
-		settle_once(node);
+		unit_node_settle_once(node);
 	}
 }
 
@@ -265,7 +265,7 @@ void unit_node_advance(struct unit_node *node, uint64_t ms)
 void unit_node_settle(struct unit_node *node)
 {
 	for (uint32_t turn = 0; turn < 64; turn++)
-		settle_once(node);
+		unit_node_settle_once(node);
 }
 
 /* ---- packets ---- */

@@ -66,6 +66,9 @@ void unit_node_advance(struct unit_node *node, uint64_t ms);
 /* All readers are quiescent: completes grace periods and gives every shard background work until none is left. */
 void unit_node_settle(struct unit_node *node);
 
+/* One turn of that: a grace period and a slice of background work for each shard. */
+void unit_node_settle_once(struct unit_node *node);
+
 /* Frames on 'worker's queue in one burst, then the mailboxes until they are empty. */
 void unit_node_receive(struct unit_node *node, uint32_t worker, const uint8_t *const *frames,
 		       const size_t *sizes, uint32_t count);
