@@ -61,8 +61,9 @@ unit: $(UNIT_BIN) ## build and run the unit tests
 integration: all examples $(INTEGRATION_BIN) ## run real nodes in network namespaces (root; JOBS=1: one test program at a time)
 	BUILD=$(BUILD) tests/integration/run
 
-# The client's tests share a server.
-$(filter $(BUILD)/tests/unit/client/%,$(UNIT_BIN)): $(BUILD)/obj/tests/unit/client/fake_server.o
+# The client's tests share a server, those of godwitctl have it and an admin address.
+$(filter $(BUILD)/tests/unit/client/% $(BUILD)/tests/unit/ctl/%,$(UNIT_BIN)): $(BUILD)/obj/tests/unit/client/fake_server.o
+$(filter $(BUILD)/tests/unit/ctl/%,$(UNIT_BIN)): $(BUILD)/obj/tests/unit/ctl/fake_admin.o
 
 .PHONY: install install-client examples
 PREFIX ?= /usr/local

@@ -18,8 +18,9 @@
 struct exchange {
 	struct event_base *base;
 	bool was_connected;
-	int status;   /* HTTP; 0 = no answer */
-	json_t *body; /* NULL = none, or not JSON */
+	enum evhttp_request_error failure; /* why there is no answer */
+	int status;                        /* HTTP; 0 = no answer */
+	json_t *body;                      /* NULL = none, or not JSON */
 };
 
 int admin_address_parse(const char *text, char *host, size_t host_size, uint16_t *port)
@@ -48,6 +49,14 @@ int admin_address_parse(const char *text, char *host, size_t host_size, uint16_t
 		return -EINVAL;
 	*port = (uint16_t)number;
 	return 0;
+}
+
+/* Before on_reply(), when a connection was made and then no answer came. */
+static void on_failure(enum evhttp_request_error failure, void *context)
+{
+	struct exchange *exchange = context;
+
+	exchange->failure = failure;
 }
 
 /* With no request the connection was made and then failed; with a status of 0 it was never made. */
@@ -85,6 +94,10 @@ static enum ctl_exit add_token(struct ctl *ctl, struct evkeyvalq *headers)
 		token[0] = '\0';
 	fclose(file);
 	token[strcspn(token, "\r\n")] = '\0';
+	if (!token[0])
+		return command_fail(ctl, CTL_USAGE,
+				    "the token file %s has no token in its first line",
+				    ctl->token_file);
 	snprintf(value, sizeof(value), "Bearer %s", token);
 	evhttp_add_header(headers, "Authorization", value);
 	return CTL_OK;
@@ -102,6 +115,7 @@ static enum ctl_exit send_request(struct ctl *ctl, struct exchange *exchange,
 
 	if (!request)
 		return command_fail(ctl, CTL_ERROR, "out of memory");
+	evhttp_request_set_error_cb(request, on_failure);
 	headers = evhttp_request_get_output_headers(request);
 	evhttp_add_header(headers, "Host", ctl->admin);
 	evhttp_add_header(headers, "Connection", "close");
@@ -165,6 +179,23 @@ static enum ctl_exit code_of_status(int status)
 	}
 }
 
+/* There was a connection, and no answer that can be read. */
+static enum ctl_exit fail_without_answer(struct ctl *ctl, enum evhttp_request_error failure)
+{
+	switch (failure) {
+	case EVREQ_HTTP_TIMEOUT:
+		return command_fail(ctl, CTL_UNKNOWN, "%s did not answer within %u ms", ctl->admin,
+				    ctl->timeout_ms);
+	case EVREQ_HTTP_INVALID_HEADER:
+	case EVREQ_HTTP_DATA_TOO_LONG:
+		return command_fail(ctl, CTL_UNKNOWN, "%s answered what is not HTTP, or too long",
+				    ctl->admin);
+	default:
+		return command_fail(ctl, CTL_UNKNOWN,
+				    "%s closed the connection before it had answered", ctl->admin);
+	}
+}
+
 /* What a finished exchange means for the caller. */
 static enum ctl_exit judge(struct ctl *ctl, struct exchange *exchange, json_t **reply)
 {
@@ -174,12 +205,10 @@ static enum ctl_exit judge(struct ctl *ctl, struct exchange *exchange, json_t **
 				    "names another node",
 				    ctl->admin);
 	if (exchange->status == 0)
-		return command_fail(ctl, CTL_UNKNOWN, "%s did not answer within %u ms", ctl->admin,
-				    ctl->timeout_ms);
-	if (exchange->status >= 400) {
+		return fail_without_answer(ctl, exchange->failure);
+	if (exchange->status >= 400)
 		return command_fail(ctl, code_of_status(exchange->status), "%s answered %d: %s",
 				    ctl->admin, exchange->status, error_message(exchange));
-	}
 	if (!exchange->body)
 		return command_fail(ctl, CTL_ERROR, "%s did not answer with JSON", ctl->admin);
 	*reply = json_incref(exchange->body);

@@ -23,7 +23,7 @@ enum ctl_output {
 	CTL_OUTPUT_JSON,
 };
 
-/* The options all commands share, and where to print. Strings are borrowed from argv and the
+/* The options all commands share, where to print, and how to wait. Strings are borrowed from argv and the
  * environment.
  */
 struct ctl {
@@ -35,6 +35,7 @@ struct ctl {
 	uint32_t watch_ms; /* repeat the command after so long; 0 = once */
 	FILE *out;
 	FILE *err;
+	void (*pause)(struct ctl *ctl, uint32_t ms); /* sleeps; a test's own time passes at once */
 };
 
 struct command {
@@ -43,8 +44,8 @@ struct command {
 	const char *help;      /* one line */
 	const char *details;   /* more for `godwitctl help NAME`, whole lines; NULL = none */
 
-	/* argv[0] is the last word of the name; global options are gone from argv, which getopt may
-	 * permute. Prints results to ctl->out and one line that says what went wrong to ctl->err.
+	/* argv[0] is the last word of the name; global options are gone from argv, of which words may be
+	 * taken out. Prints results to ctl->out and one line that says what went wrong to ctl->err.
 	 */
 	enum ctl_exit (*run)(struct ctl *ctl, int argc, char **argv);
 };
@@ -79,8 +80,11 @@ enum ctl_exit command_usage(struct ctl *ctl, const char *name, const char *forma
 /* Takes 'word' out of argv[1..], which becomes shorter; whether it was there. */
 bool command_take_word(int *argc, char **argv, const char *word);
 
-/* Sleeps. */
-void command_pause_ms(long ms);
+/* Reads a partition's number; false when 'text' is none. Whether there is such a partition is for the node to say. */
+bool command_read_partition(const char *text, json_int_t *partition);
+
+/* What ctl->pause is, unless a test says otherwise. */
+void command_pause(struct ctl *ctl, uint32_t ms);
 
 /* Begins a line of progress, which overwrites the one before; false when nobody watches: print none. */
 bool command_begin_progress(struct ctl *ctl);

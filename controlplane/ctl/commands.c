@@ -2,8 +2,10 @@
 /* The list of command tables, and what can be told from them. */
 #include "controlplane/ctl/command.h"
 
+#include <errno.h>
 #include <stdarg.h>
 #include <stdbool.h>
+#include <stdlib.h>
 #include <string.h>
 #include <time.h>
 #include <unistd.h>
@@ -123,10 +125,20 @@ bool command_take_word(int *argc, char **argv, const char *word)
 	return false;
 }
 
-void command_pause_ms(long ms)
+bool command_read_partition(const char *text, json_int_t *partition)
 {
-	const struct timespec time = { ms / 1000, ms % 1000 * 1000000 };
+	char *end;
 
+	errno = 0;
+	*partition = strtoll(text, &end, 10);
+	return errno == 0 && text[0] >= '0' && text[0] <= '9' && *end == '\0';
+}
+
+void command_pause(struct ctl *ctl, uint32_t ms)
+{
+	const struct timespec time = { ms / 1000, (long)(ms % 1000) * 1000000 };
+
+	(void)ctl;
 	nanosleep(&time, NULL);
 }
 

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* Commands that form, watch and change a cluster over the admin address of one of its nodes. */
 #include <stdbool.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/random.h>
 
@@ -135,38 +134,39 @@ static enum ctl_exit run_create(struct ctl *ctl, int argc, char **argv)
 	return code;
 }
 
-/* One look at how joining goes; CTL_UNKNOWN: go on waiting. */
-static enum ctl_exit look_at_join(struct ctl *ctl)
+/* One look at how joining goes, which has begun; false: go on waiting. */
+static bool look_at_join(struct ctl *ctl, enum ctl_exit *code)
 {
-	enum ctl_exit code;
 	json_t *cluster;
 	const char *phase;
+	bool is_over = true;
 
-	code = admin_get(ctl, "/v1/cluster", &cluster);
-	if (code != CTL_OK)
-		return code;
+	*code = admin_get(ctl, "/v1/cluster", &cluster);
+	if (*code == CTL_UNREACHABLE)
+		*code = CTL_UNKNOWN;
+	if (*code != CTL_OK)
+		return true;
 	phase = json_text_at(cluster, "cluster.phase");
-	code = CTL_UNKNOWN;
-	if (strcmp(phase, "waiting") == 0) {
-		code = command_fail(ctl, CTL_ERROR, "not joined: %s",
-				    json_text_at(cluster, "cluster.join_reason"));
-	} else if (strcmp(phase, "joining") != 0) {
+	if (strcmp(phase, "waiting") == 0)
+		*code = command_fail(ctl, CTL_ERROR, "not joined: %s",
+				     json_text_at(cluster, "cluster.join_reason"));
+	else if (strcmp(phase, "joining") == 0)
+		is_over = false;
+	else
 		fprintf(ctl->out, "joined: %u nodes alive\n",
 			(unsigned)json_integer_at(cluster, "cluster.alive"));
-		code = CTL_OK;
-	}
 	json_decref(cluster);
-	return code;
+	return is_over;
 }
 
 static enum ctl_exit wait_for_join(struct ctl *ctl)
 {
-	for (int waited_ms = 0; waited_ms < JOIN_MS_MAX; waited_ms += POLL_MS) {
-		enum ctl_exit code = look_at_join(ctl);
+	enum ctl_exit code;
 
-		if (code != CTL_UNKNOWN)
+	for (int waited_ms = 0; waited_ms < JOIN_MS_MAX; waited_ms += POLL_MS) {
+		if (look_at_join(ctl, &code))
 			return code;
-		command_pause_ms(POLL_MS);
+		ctl->pause(ctl, POLL_MS);
 	}
 	return command_fail(
 		ctl, CTL_UNKNOWN,
@@ -237,7 +237,7 @@ static enum ctl_exit wait_for_leave(struct ctl *ctl)
 		if (code != CTL_UNKNOWN && code != CTL_UNREACHABLE)
 			return code;
 		missed = code == CTL_UNREACHABLE ? missed + 1 : 0;
-		command_pause_ms(POLL_MS);
+		ctl->pause(ctl, POLL_MS);
 	}
 	command_begin_progress(ctl);
 	fputs("left: the node has given everything away and ended\n", ctl->out);
@@ -280,17 +280,13 @@ static enum ctl_exit run_reload_keys(struct ctl *ctl, int argc, char **argv)
 /* "7" as {"partition": 7}, "--of NAME" as {"of": NAME}; NULL when it is neither. */
 static json_t *claim_request(int argc, char **argv)
 {
-	char *end;
-	long number;
+	json_int_t partition;
 
 	if (argc == 2 && strcmp(argv[0], "--of") == 0)
 		return json_pack("{ss sb}", "of", argv[1], "accept_data_loss", true);
-	if (argc != 1)
+	if (argc != 1 || !command_read_partition(argv[0], &partition))
 		return NULL;
-	number = strtol(argv[0], &end, 10);
-	if (argv[0][0] < '0' || argv[0][0] > '9' || *end)
-		return NULL;
-	return json_pack("{sI sb}", "partition", (json_int_t)number, "accept_data_loss", true);
+	return json_pack("{sI sb}", "partition", partition, "accept_data_loss", true);
 }
 
 static enum ctl_exit run_claim(struct ctl *ctl, int argc, char **argv)

@@ -2,7 +2,6 @@
 /* Commands that move partitions over the admin address of any node. */
 #include <inttypes.h>
 #include <stdbool.h>
-#include <stdlib.h>
 #include <string.h>
 #include <time.h>
 
@@ -23,14 +22,6 @@ static uint64_t now_ms(void)
 
 	clock_gettime(CLOCK_MONOTONIC, &time);
 	return (uint64_t)time.tv_sec * 1000 + (uint64_t)time.tv_nsec / 1000000;
-}
-
-static bool read_partition(const char *text, json_int_t *partition)
-{
-	char *end;
-
-	*partition = strtol(text, &end, 10);
-	return text[0] >= '0' && text[0] <= '9' && *end == '\0';
 }
 
 /* ---- migrations ---- */
@@ -117,7 +108,7 @@ static enum ctl_exit wait_for_migration(struct ctl *ctl, struct wait *wait)
 		is_over = look(ctl, wait, list, &code);
 		json_decref(list);
 		if (!is_over)
-			command_pause_ms(POLL_MS);
+			ctl->pause(ctl, POLL_MS);
 	} while (!is_over);
 	return code;
 }
@@ -147,7 +138,7 @@ static enum ctl_exit run_migrate(struct ctl *ctl, int argc, char **argv)
 	struct wait wait = { .since_ms = now_ms() };
 	enum ctl_exit code;
 
-	if (argc != 3 || !read_partition(argv[1], &wait.partition))
+	if (argc != 3 || !command_read_partition(argv[1], &wait.partition))
 		return command_usage(ctl, "migrate",
 				     "expected a partition's number and a node's name");
 	wait.to = argv[2];
@@ -164,7 +155,7 @@ static enum ctl_exit run_cancel(struct ctl *ctl, int argc, char **argv)
 	char path[64];
 	json_t *reply;
 
-	if (argc != 2 || !read_partition(argv[1], &partition))
+	if (argc != 2 || !command_read_partition(argv[1], &partition))
 		return command_usage(ctl, "cancel", "expected a partition's number");
 	snprintf(path, sizeof(path), "/v1/migrations/%" JSON_INTEGER_FORMAT, partition);
 	code = admin_delete(ctl, path, &reply);
@@ -220,7 +211,7 @@ static enum ctl_exit wait_for_rebalance(struct ctl *ctl, uint64_t moves)
 	do {
 		json_t *list;
 
-		command_pause_ms(POLL_MS);
+		ctl->pause(ctl, POLL_MS);
 		code = admin_get(ctl, "/v1/migrations", &list);
 		if (code != CTL_OK)
 			return code == CTL_UNREACHABLE ? CTL_UNKNOWN : code;

@@ -105,6 +105,7 @@ void global_options_init(struct ctl *ctl)
 		.timeout_ms = TIMEOUT_DEFAULT_MS,
 		.out = stdout,
 		.err = stderr,
+		.pause = command_pause,
 	};
 }
 

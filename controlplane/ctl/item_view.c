@@ -61,15 +61,24 @@ static bool is_utf8(const void *bytes, size_t size)
 	return string != NULL;
 }
 
+/* How many bytes of UTF-8 at 'at' are a control character, which terminals may obey: C0, DEL, or C1 in two bytes. */
+static size_t control_size(const unsigned char *at, size_t size)
+{
+	if ((*at < 0x20 && *at != '\n' && *at != '\t') || *at == 0x7f)
+		return 1;
+	return *at == 0xc2 && size > 1 && at[1] < 0xa0 ? 2 : 0;
+}
+
 void item_view_text(const void *bytes, size_t size, FILE *out)
 {
 	const unsigned char *at = bytes;
 	bool is_text = is_utf8(bytes, size);
+	size_t control_end = 0;
 
 	for (size_t i = 0; i < size; i++) {
-		bool is_control = (at[i] < 0x20 && at[i] != '\n' && at[i] != '\t') || at[i] == 0x7f;
-
-		if (is_control || (at[i] >= 0x80 && !is_text))
+		if (i >= control_end)
+			control_end = i + control_size(at + i, size - i);
+		if (i < control_end || (at[i] >= 0x80 && !is_text))
 			fprintf(out, "\\x%02x", at[i]);
 		else
 			fputc(at[i], out);

@@ -43,6 +43,13 @@ static void values_are_safe_for_terminals_unless_raw(void)
 	CU_ASSERT_STRING_EQUAL(printed, "a\\x1b[2J\n\tb\\x00\n");
 	view(CTL_OUTPUT_TABLE, GODWIT_OP_GET, value_of("h\xc3\xb6ren", 6), false);
 	CU_ASSERT_STRING_EQUAL(printed, "h\xc3\xb6ren\n");
+	view(CTL_OUTPUT_TABLE, GODWIT_OP_GET,
+	     value_of("\xc2\x9b"
+		      "2J \xc2\xa0",
+		      7),
+	     false);
+	CU_ASSERT_STRING_EQUAL(printed, "\\xc2\\x9b"
+					"2J \xc2\xa0\n");
 	view(CTL_OUTPUT_TABLE, GODWIT_OP_GET, value_of("\xff\x41", 2), false);
 	CU_ASSERT_STRING_EQUAL(printed, "\\xffA\n");
 	view(CTL_OUTPUT_TABLE, GODWIT_OP_GET, value_of("a\0\xff\n", 4), true);
