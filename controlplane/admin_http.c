@@ -28,22 +28,26 @@ struct route_table_entry {
 /* One request of a connection and its reply. */
 struct exchange {
 	struct admin_reply reply; /* the first member: admin_reply_finish() knows no other */
-	struct exchange *next;    /* of the deferred ones */
-	struct exchange **link;   /* NULL = not deferred */
+	struct exchange *next;    /* of those the server has */
+	struct exchange **link;   /* NULL = the server is gone, and the request with it */
 	struct admin_http *http;
-	struct evhttp_request *request; /* NULL = gone with the server */
+	struct evhttp_request *request;
 	bool is_handling;
+	bool is_sending; /* the reply is libevent's */
 };
 
 struct admin_http {
+	struct event_base *base;
 	struct evhttp *server;
+	struct evhttp_bound_socket *listener; /* NULL = closed */
 	const struct log *log;
 	struct log_limit limit;
 	bool is_loopback;
 	char token[ADMIN_TOKEN_SIZE_MAX]; /* "" = none */
 	uint32_t table_count;
 	struct route_table_entry tables[ROUTE_TABLES_MAX];
-	struct exchange *deferred;
+	struct exchange *open; /* exchanges from the request to the reply's last byte */
+	uint64_t begun;        /* exchanges, ever */
 };
 
 int admin_status_of(int result)
@@ -323,7 +327,8 @@ static void withhold_body(struct evkeyvalq *headers, struct evbuffer *text)
 	evbuffer_drain(text, evbuffer_get_length(text));
 }
 
-static void send_reply(struct evhttp_request *request, struct admin_reply *reply)
+/* 'is_last': the connection ends behind it. */
+static void send_reply(struct evhttp_request *request, struct admin_reply *reply, bool is_last)
 {
 	struct evkeyvalq *headers = evhttp_request_get_output_headers(request);
 
@@ -331,6 +336,8 @@ static void send_reply(struct evhttp_request *request, struct admin_reply *reply
 	evhttp_add_header(headers, "Content-Type",
 			  reply->content_type ? reply->content_type : "text/plain");
 	evhttp_add_header(headers, "Cache-Control", "no-store");
+	if (is_last)
+		evhttp_add_header(headers, "Connection", "close");
 	if (reply->status == 401)
 		evhttp_add_header(headers, "WWW-Authenticate", "Bearer");
 	for (uint32_t i = 0; i < reply->header_count; i++)
@@ -345,7 +352,8 @@ static void log_refusal(struct admin_http *http, struct evhttp_request *request,
 {
 	uint32_t suppressed;
 
-	if (reply->status < 400 || reply->is_routine || !log_limit_pass(&http->limit, http->log, &suppressed))
+	if (reply->status < 400 || reply->is_routine ||
+	    !log_limit_pass(&http->limit, http->log, &suppressed))
 		return;
 	log_info(http->log, "admin", "refused", "status=%d path=\"%s\"", reply->status,
 		 evhttp_request_get_uri(request));
@@ -368,13 +376,40 @@ static void destroy_exchange(struct exchange *exchange)
 	free(exchange);
 }
 
+/* The reply is in the kernel's hands. */
+static void on_sent(struct evhttp_request *request, void *context)
+{
+	evhttp_connection_set_closecb(evhttp_request_get_connection(request), NULL, NULL);
+	destroy_exchange(context);
+}
+
+/* The connection has ended before the whole reply was sent. */
+static void on_closed(struct evhttp_connection *connection, void *context)
+{
+	evhttp_connection_set_closecb(connection, NULL, NULL);
+	destroy_exchange(context);
+}
+
 static void complete(struct exchange *exchange)
 {
-	if (exchange->request) {
-		log_refusal(exchange->http, exchange->request, &exchange->reply);
-		send_reply(exchange->request, &exchange->reply);
+	struct admin_http *http = exchange->http;
+	struct evhttp_request *request = exchange->request;
+	struct evhttp_connection *connection;
+
+	if (!exchange->link) {
+		destroy_exchange(exchange);
+		return;
 	}
-	destroy_exchange(exchange);
+	log_refusal(http, request, &exchange->reply);
+	connection = evhttp_request_get_connection(request);
+	if (connection) {
+		exchange->is_sending = true;
+		evhttp_request_set_on_complete_cb(request, on_sent, exchange);
+		evhttp_connection_set_closecb(connection, on_closed, exchange);
+	}
+	send_reply(request, &exchange->reply, !http->listener);
+	if (!connection)
+		destroy_exchange(exchange);
 }
 
 static void on_finished(struct admin_reply *reply)
@@ -394,20 +429,21 @@ void admin_reply_finish(struct admin_reply *reply)
 	reply->finished(reply);
 }
 
-/* libevent frees the requests of a server that ends, and keeps those whose connection ends until they are
- * replied to.
- */
-static void defer(struct exchange *exchange)
+static void enlist(struct exchange *exchange)
 {
 	struct admin_http *http = exchange->http;
 
-	exchange->next = http->deferred;
-	exchange->link = &http->deferred;
+	exchange->next = http->open;
+	exchange->link = &http->open;
 	if (exchange->next)
 		exchange->next->link = &exchange->next;
-	http->deferred = exchange;
+	http->open = exchange;
+	http->begun++;
 }
 
+/* libevent frees the requests of a server that ends, and keeps those whose connection ends until they are
+ * replied to.
+ */
 static struct exchange *create_exchange(struct admin_http *http, struct evhttp_request *request)
 {
 	struct exchange *exchange = calloc(1, sizeof(*exchange));
@@ -418,10 +454,12 @@ static struct exchange *create_exchange(struct admin_http *http, struct evhttp_r
 	exchange->request = request;
 	exchange->reply.finished = on_finished;
 	exchange->reply.text = evbuffer_new();
-	if (exchange->reply.text)
-		return exchange;
-	destroy_exchange(exchange);
-	return NULL;
+	if (!exchange->reply.text) {
+		destroy_exchange(exchange);
+		return NULL;
+	}
+	enlist(exchange);
+	return exchange;
 }
 
 static void handle(struct exchange *exchange, const char *path, size_t path_size)
@@ -445,9 +483,7 @@ static void handle(struct exchange *exchange, const char *path, size_t path_size
 	exchange->is_handling = true;
 	admin_http_call(exchange->http, &call, &exchange->reply);
 	exchange->is_handling = false;
-	if (exchange->reply.is_deferred)
-		defer(exchange);
-	else
+	if (!exchange->reply.is_deferred)
 		complete(exchange);
 }
 
@@ -512,7 +548,9 @@ static int listen_on(struct admin_http *http, struct event_base *base,
 	char text[INET_ADDRSTRLEN];
 	int result = listener ? 0 : -errno;
 
-	if (listener && evhttp_bind_listener(http->server, listener))
+	if (listener)
+		http->listener = evhttp_bind_listener(http->server, listener);
+	if (http->listener)
 		return 0;
 	if (listener) {
 		evconnlistener_free(listener);
@@ -540,6 +578,7 @@ int admin_http_create(struct admin_http **http, struct event_base *base,
 
 	snprintf(error, error_size, "out of memory");
 	if (h) {
+		h->base = base;
 		h->log = options->log;
 		h->is_loopback = options->ipv4 >> 24 == 127;
 		h->server = evhttp_new(base);
@@ -562,18 +601,76 @@ int admin_http_create(struct admin_http **http, struct event_base *base,
 	return 0;
 }
 
+void admin_http_refuse(struct admin_http *http)
+{
+	if (!http || !http->listener)
+		return;
+	event_base_loop(http->base, EVLOOP_NONBLOCK);
+	evhttp_del_accept_socket(http->server, http->listener);
+	http->listener = NULL;
+}
+
+/* Reads until no connection has a whole request any more. */
+static void take_in_what_came(struct admin_http *http)
+{
+	uint64_t begun;
+
+	do {
+		begun = http->begun;
+		event_base_loop(http->base, EVLOOP_NONBLOCK);
+	} while (http->begun != begun);
+}
+
+static void on_time_over(evutil_socket_t fd, short what, void *context)
+{
+	bool *is_over = context;
+
+	(void)fd;
+	(void)what;
+	*is_over = true;
+}
+
+void admin_http_drain(struct admin_http *http, uint32_t ms_max)
+{
+	const struct timeval time = { ms_max / 1000, (ms_max % 1000) * 1000 };
+	bool is_over = false;
+	struct event *timer;
+
+	if (!http)
+		return;
+	take_in_what_came(http);
+	timer = event_new(http->base, -1, EV_TIMEOUT, on_time_over, &is_over);
+	if (timer && event_add(timer, &time) == 0) {
+		while (http->open && !is_over)
+			event_base_loop(http->base, EVLOOP_ONCE);
+	}
+	if (timer)
+		event_free(timer);
+}
+
+/* Those who will reply later must not find the server. */
+static void forget_deferred(struct admin_http *http)
+{
+	for (struct exchange *exchange = http->open, *next; exchange; exchange = next) {
+		next = exchange->next;
+		if (exchange->is_sending)
+			continue;
+		*exchange->link = next;
+		if (next)
+			next->link = exchange->link;
+		exchange->link = NULL;
+	}
+}
+
 void admin_http_destroy(struct admin_http *http)
 {
 	if (!http)
 		return;
-	for (struct exchange *exchange = http->deferred, *next; exchange; exchange = next) {
-		next = exchange->next;
-		exchange->next = NULL;
-		exchange->link = NULL;
-		exchange->request = NULL;
-	}
+	forget_deferred(http);
 	if (http->server)
 		evhttp_free(http->server);
+	while (http->open)
+		destroy_exchange(http->open);
 	sodium_memzero(http->token, sizeof(http->token));
 	free(http);
 }

@@ -108,7 +108,18 @@ struct admin_http_options {
  */
 int admin_http_create(struct admin_http **http, struct event_base *base,
 		      const struct admin_http_options *options, char *error, size_t error_size);
+/* Closes all connections, whatever is open. Accepts NULL. */
 void admin_http_destroy(struct admin_http *http);
+
+/* Refuses new connections from here on, and ends those there are behind their next reply. Runs one turn
+ * of the event loop, so that who has connected before is served. Accepts NULL.
+ */
+void admin_http_refuse(struct admin_http *http);
+
+/* Runs the event loop until each request that has arrived is answered and its reply sent, for at most
+ * 'ms_max'. Those that have arrived in part are not waited for. Accepts NULL.
+ */
+void admin_http_drain(struct admin_http *http, uint32_t ms_max);
 
 /* Adds a table of routes (terminated by a NULL path), all called with 'context'; both outlive the
  * server. 0, or -ENOSPC.

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* godwitd: what a node is made of, in start order; the same list reversed stops it. */
 #include <arpa/inet.h>
+#include <assert.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -31,12 +32,20 @@
 /* The cluster is told of the load with every so manieth sample. */
 #define LOAD_SAMPLES 5u
 
-/* A node stops within MIGRATIONS_MS_MAX for what is under way to other nodes, DRAIN_MS_MAX for requests in flight, and what
- * freeing takes, or is ended.
+/* A node that stops finishes what it has begun: it has FINISH_MS_MAX for all of that, of which what is under way to other
+ * nodes takes MIGRATIONS_MS_MAX at most, requests by HTTP HTTP_MS_MAX (an item's is answered before that, one way or another),
+ * sending those answers ANSWERS_MS_MAX, and requests in flight what is left. With what freeing takes it must not be more than
+ * STOP_S_MAX, or it is ended.
  */
-#define DRAIN_MS_MAX 3000u
+#define FINISH_MS_MAX 4500u
 #define MIGRATIONS_MS_MAX 1000u
+#define HTTP_MS_MAX (LOCAL_DEADLINE_MS + 200u)
+#define ANSWERS_MS_MAX 200u
 #define STOP_S_MAX 5u
+
+static_assert(FINISH_MS_MAX > MIGRATIONS_MS_MAX + HTTP_MS_MAX + ANSWERS_MS_MAX &&
+		      FINISH_MS_MAX < STOP_S_MAX * 1000,
+	      "each has its time");
 
 enum exit_code {
 	EXIT_STOPPED = 0,
@@ -64,6 +73,7 @@ struct daemon {
 	uint32_t samples;
 	struct admin_http *admin;
 	struct item_service *items;
+	uint64_t finish_by_ms;    /* once it stops */
 	enum exit_code exit_code; /* when the cluster ended the loop */
 };
 
@@ -191,7 +201,10 @@ static int start_workers(struct daemon *daemon, char *error)
 
 static void stop_workers(struct daemon *daemon)
 {
-	dataplane_drain(daemon->dataplane, DRAIN_MS_MAX);
+	uint64_t now_ms = world_now_ms(&daemon->world);
+
+	if (now_ms < daemon->finish_by_ms)
+		dataplane_drain(daemon->dataplane, (uint32_t)(daemon->finish_by_ms - now_ms));
 	dataplane_stop(daemon->dataplane);
 }
 
@@ -320,6 +333,7 @@ static int start_admin(struct daemon *daemon, char *error)
 
 static void stop_admin(struct daemon *daemon)
 {
+	admin_http_drain(daemon->admin, ANSWERS_MS_MAX);
 	admin_http_destroy(daemon->admin);
 }
 
@@ -329,7 +343,7 @@ static int start_migrations(struct daemon *daemon, char *error)
 	return migrator_daemon_start(daemon->migrations);
 }
 
-/* First of all: the other ends are told as long as everything works. */
+/* The other ends are told as long as everything works. */
 static void stop_migrations(struct daemon *daemon)
 {
 	migrator_daemon_stop(daemon->migrations, MIGRATIONS_MS_MAX);
@@ -353,12 +367,20 @@ static int start_items(struct daemon *daemon, char *error)
 	return admin_http_add_raw_routes(daemon->admin, item_routes, daemon->items);
 }
 
+/* What is not answered in time is answered with that. */
 static void stop_items(struct daemon *daemon)
 {
+	admin_http_drain(daemon->admin, HTTP_MS_MAX);
 	item_service_destroy(daemon->items);
 }
 
-/* A module writes into 'error' (ERROR_SIZE bytes) why it cannot start and what to do. */
+/* First of all: nobody begins anything new. */
+static void refuse_connections(struct daemon *daemon)
+{
+	admin_http_refuse(daemon->admin);
+}
+
+/* A module writes into 'error' (ERROR_SIZE bytes) why it cannot start and what to do. NULL: nothing is to be started. */
 static const struct module {
 	const char *name;
 	int (*start)(struct daemon *daemon, char *error);
@@ -375,6 +397,7 @@ static const struct module {
 	{ "admin", start_admin, stop_admin },
 	{ "items", start_items, stop_items },
 	{ "migrations", start_migrations, stop_migrations },
+	{ "connections", NULL, refuse_connections },
 };
 #define MODULE_COUNT (sizeof(modules) / sizeof(modules[0]))
 
@@ -384,7 +407,7 @@ static size_t start_modules(struct daemon *daemon)
 	for (size_t i = 0; i < MODULE_COUNT; i++) {
 		char error[ERROR_SIZE] = "";
 
-		if (modules[i].start(daemon, error) != 0) {
+		if (modules[i].start && modules[i].start(daemon, error) != 0) {
 			log_error(&daemon->log, modules[i].name, error);
 			return i;
 		}
@@ -395,6 +418,7 @@ static size_t start_modules(struct daemon *daemon)
 
 static void stop_modules(struct daemon *daemon, size_t count)
 {
+	daemon->finish_by_ms = world_now_ms(&daemon->world) + FINISH_MS_MAX;
 	while (count-- > 0)
 		modules[count].stop(daemon);
 }

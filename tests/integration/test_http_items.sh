@@ -262,4 +262,56 @@ test_an_owner_that_is_silent_is_told() {
 	node_stop a
 }
 
+# refused NODE: whether a new connection is.
+refused() {
+	[ "$(code_of in_net "$1" curl -s -m 5 -o /dev/null http://127.0.0.1:7780/v1/counters)" = 7 ]
+}
+
+# Its worker holds the answer back until the node has been told to end, and refuses others. On a machine that stands still the answer
+# may be that there was none in time: an answer all the same.
+test_a_request_that_is_open_when_a_node_ends_is_answered() {
+	local asker status start
+	net_create a
+	node_start a
+	expect_http 200 a PUT k -d value
+	start=$SECONDS
+	hold_worker a
+	in_net a curl -s -v -m 20 -o "$WORK/late" -w '%{http_code}' http://127.0.0.1:7780/v1/items/k \
+		>"$WORK/late.status" 2>"$WORK/late.trace" &
+	asker=$!
+	echo $asker >>"$WORK/pids"
+	wait_until 5 grep -q '^> GET ' "$WORK/late.trace"
+	node_signal a TERM
+	wait_until 5 refused a
+	release_worker
+	wait $asker || fail "the connection was closed without an answer"
+	sed -i "/^$asker\$/d" "$WORK/pids"
+	status=$(cat "$WORK/late.status")
+	case $status in
+	200) expect_equal "value" "$(cat "$WORK/late")" value ;;
+	503) expect_match "answer" "$(cat "$WORK/late")" 'no answer in time' ;;
+	*) fail "status $status" ;;
+	esac
+	node_end a
+	expect_equal "exit code" "$NODE_CODE" 0
+	expect_at_most "seconds" $((SECONDS - start)) 15
+}
+
+# Half a request is nothing to wait for.
+test_a_node_does_not_wait_for_who_asks_nothing() {
+	local half start
+	net_create a
+	node_start a
+	in_net a bash -c 'exec 3<>/dev/tcp/127.0.0.1/7780; printf "GET /v1/status HTTP/1.1\r\nHost: 127." >&3; touch "$0"; cat <&3' \
+		"$WORK/half" >/dev/null &
+	half=$!
+	echo $half >>"$WORK/pids"
+	wait_until 5 [ -e "$WORK/half" ]
+	start=$SECONDS
+	node_stop a
+	expect_at_most "seconds" $((SECONDS - start)) 6
+	wait $half || true
+	sed -i "/^$half\$/d" "$WORK/pids"
+}
+
 run_tests

@@ -85,6 +85,7 @@ struct fixture {
 	struct log log;
 	struct event_base *base;
 	struct admin_http *http;
+	uint16_t port; /* it listens on, when it matters */
 	struct seen seen;
 	struct admin_reply reply;
 	char error[256];
@@ -374,10 +375,19 @@ static void raw_routes_are_found_and_guarded_like_others(void)
 struct client {
 	struct evhttp_connection *connection;
 	bool is_answered;
+	bool is_told_to_close;
 	int status;
 	int size_told;
 	size_t size;
 };
+
+static bool is_connection_close(struct evhttp_request *request)
+{
+	const char *connection =
+		evhttp_find_header(evhttp_request_get_input_headers(request), "Connection");
+
+	return connection && strcmp(connection, "close") == 0;
+}
 
 static void on_answer(struct evhttp_request *request, void *context)
 {
@@ -390,10 +400,20 @@ static void on_answer(struct evhttp_request *request, void *context)
 		return;
 	size = evhttp_find_header(evhttp_request_get_input_headers(request), "Content-Length");
 	client->size_told = size ? atoi(size) : -1;
+	client->is_told_to_close = is_connection_close(request);
 	/* what came behind the headers, wherever libevent left it */
 	client->size = evbuffer_get_length(evhttp_request_get_input_buffer(request)) +
 		       evbuffer_get_length(bufferevent_get_input(
 			       evhttp_connection_get_bufferevent(client->connection)));
+}
+
+static void connect_again(const struct fixture *f, struct client *client,
+			  enum evhttp_cmd_type method, const char *path)
+{
+	memset(client, 0, sizeof(*client));
+	client->connection = evhttp_connection_base_new(f->base, NULL, "127.0.0.1", f->port);
+	evhttp_make_request(client->connection, evhttp_request_new(on_answer, client), method,
+			    path);
 }
 
 /* A server on a port that was free; the connection with a request for 'path' on its way. */
@@ -403,7 +423,6 @@ static void connect_by(struct fixture *f, struct client *client, enum evhttp_cmd
 	uint16_t port = 20000;
 
 	memset(f, 0, sizeof(*f));
-	memset(client, 0, sizeof(*client));
 	world_os_init(&f->world);
 	f->log = (struct log){ stderr, LOG_LEVEL_ERROR, &f->world };
 	f->base = event_base_new();
@@ -411,9 +430,8 @@ static void connect_by(struct fixture *f, struct client *client, enum evhttp_cmd
 	while (fixture_listen(f, port) != 0 && port < 21000)
 		port++;
 	admin_http_add_routes(f->http, routes, &f->seen);
-	client->connection = evhttp_connection_base_new(f->base, NULL, "127.0.0.1", port);
-	evhttp_make_request(client->connection, evhttp_request_new(on_answer, client), method,
-			    path);
+	f->port = port;
+	connect_again(f, client, method, path);
 }
 
 static void connect_fixture(struct fixture *f, struct client *client, const char *path)
@@ -507,6 +525,92 @@ static void a_deferred_reply_may_outlive_the_server(void)
 	fixture_fini(&f);
 }
 
+/* Replies when its time has come. */
+static void finish_kept(evutil_socket_t fd, short what, void *context)
+{
+	struct fixture *f = context;
+
+	(void)fd;
+	(void)what;
+	f->seen.kept->json = json_object();
+	admin_reply_finish(f->seen.kept);
+}
+
+static void an_open_request_is_answered_before_the_end(void)
+{
+	const struct timeval later = { 0, 20000 };
+	struct client client;
+	struct fixture f;
+
+	connect_fixture(&f, &client, "/later");
+	CU_ASSERT_TRUE_FATAL(run_until(&f, &client, is_asked));
+	event_base_once(f.base, -1, EV_TIMEOUT, finish_kept, &f, &later);
+	admin_http_refuse(f.http);
+	admin_http_drain(f.http, WAIT_MS);
+	admin_http_destroy(f.http);
+	f.http = NULL;
+	CU_ASSERT_TRUE(run_until(&f, &client, is_answered));
+	CU_ASSERT_EQUAL(client.status, 200);
+	CU_ASSERT_TRUE(client.is_told_to_close);
+	evhttp_connection_free(client.connection);
+	fixture_fini(&f);
+}
+
+static void a_request_on_its_way_is_answered_before_the_end(void)
+{
+	struct client client;
+	struct fixture f;
+
+	connect_fixture(&f, &client, "/text");
+	event_base_loop(f.base, EVLOOP_NONBLOCK); /* connects */
+	admin_http_refuse(f.http);
+	admin_http_drain(f.http, WAIT_MS);
+	admin_http_destroy(f.http);
+	f.http = NULL;
+	CU_ASSERT_TRUE(run_until(&f, &client, is_answered));
+	CU_ASSERT_EQUAL(client.status, 200);
+	evhttp_connection_free(client.connection);
+	fixture_fini(&f);
+}
+
+static void who_comes_at_the_end_is_refused(void)
+{
+	struct client client;
+	struct fixture f;
+
+	connect_fixture(&f, &client, "/text");
+	CU_ASSERT_TRUE(run_until(&f, &client, is_answered));
+	admin_http_refuse(f.http);
+	admin_http_refuse(f.http);
+	evhttp_connection_free(client.connection);
+	connect_again(&f, &client, EVHTTP_REQ_GET, "/text");
+	CU_ASSERT_TRUE(run_until(&f, &client, is_answered));
+	CU_ASSERT_EQUAL(client.status, 0);
+	CU_ASSERT_EQUAL(f.seen.calls, 0);
+	evhttp_connection_free(client.connection);
+	fixture_fini(&f);
+}
+
+static void an_end_does_not_wait_for_ever(void)
+{
+	struct client client;
+	struct fixture f;
+
+	connect_fixture(&f, &client, "/later");
+	CU_ASSERT_TRUE_FATAL(run_until(&f, &client, is_asked));
+	admin_http_refuse(f.http);
+	admin_http_drain(f.http, 20);
+	CU_ASSERT_FALSE(client.is_answered);
+	admin_http_destroy(f.http);
+	f.http = NULL;
+	CU_ASSERT_TRUE(run_until(&f, &client, is_answered));
+	CU_ASSERT_EQUAL(client.status, 0);
+	f.seen.kept->json = json_object();
+	admin_reply_finish(f.seen.kept);
+	evhttp_connection_free(client.connection);
+	fixture_fini(&f);
+}
+
 static void a_head_is_told_the_size_and_sent_no_body(void)
 {
 	struct client client;
@@ -539,6 +643,10 @@ int main(void)
 		UNIT_TEST(a_deferred_reply_may_come_at_once),
 		UNIT_TEST(a_deferred_reply_may_outlive_the_asker),
 		UNIT_TEST(a_deferred_reply_may_outlive_the_server),
+		UNIT_TEST(an_open_request_is_answered_before_the_end),
+		UNIT_TEST(a_request_on_its_way_is_answered_before_the_end),
+		UNIT_TEST(who_comes_at_the_end_is_refused),
+		UNIT_TEST(an_end_does_not_wait_for_ever),
 		{ NULL, NULL },
 	};
 
