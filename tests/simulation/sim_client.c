@@ -18,6 +18,9 @@
 #define GREETINGS_MAX 8u
 #define FILLED_SIZE_MAX 300u
 #define FRAME_SIZE 2048u
+/* Times to live are below 16 ms << 0..8: some end before the answer comes, some outlive a whole migration. */
+#define TTL_MS_MIN 16u
+#define TTL_SHIFTS 9u
 
 /* ---- values: number, key, and a filling that depends on both ---- */
 
@@ -77,7 +80,7 @@ static struct unit_client *session_of(struct sim_client *client)
 
 static bool is_write(const struct sim_client *client)
 {
-	return client->operation != SIM_GET;
+	return client->operation != SIM_GET && client->operation != SIM_ASK_TTL;
 }
 
 static uint32_t chance(struct sim_client *client, uint32_t below)
@@ -105,7 +108,8 @@ static void end_write(struct sim_client *client, enum sim_outcome outcome, uint3
 
 static void tell(const struct sim_client *client, const char *what, uint32_t number)
 {
-	static const char *const operations[] = { "reads", "writes", "removes", "counts" };
+	static const char *const operations[] = { "reads", "writes", "removes", "counts",
+						  "asks for the rest of" };
 
 	if (history_of(client)->story)
 		fprintf(history_of(client)->story,
@@ -178,6 +182,7 @@ static void build_request(struct sim_client *client)
 		[SIM_SET] = WIRE_SET,
 		[SIM_REMOVE] = WIRE_DELETE,
 		[SIM_COUNT_UP] = WIRE_INCREMENT,
+		[SIM_ASK_TTL] = WIRE_TTL,
 	};
 	uint8_t value[FILLED_SIZE_MAX];
 	struct wire_request_op op = { .opcode = opcodes[client->operation],
@@ -188,6 +193,8 @@ static void build_request(struct sim_client *client)
 	if (client->operation == SIM_SET) {
 		make_value(value, client->key, client->number);
 		op.value_size = value_size_of(client->number);
+		op.ttl_ms = client->ttl_ms;
+		op.flags = client->ttl_ms ? WIRE_HAS_TTL : 0;
 	}
 	if (client->operation == SIM_COUNT_UP) {
 		wire_put_u64(value, 1);
@@ -233,18 +240,27 @@ static void turn_elsewhere(struct sim_client *client, uint64_t pause_us)
 	choose_node(client);
 }
 
+static uint32_t choose_ttl(struct sim_client *client)
+{
+	if (!client->options.is_expiring || client->operation != SIM_SET || chance(client, 2) == 0)
+		return 0;
+	return 1 + chance(client, TTL_MS_MIN << chance(client, TTL_SHIFTS));
+}
+
 static void start(struct sim_client *client)
 {
 	client->begun_us = client->now_us;
 	client->give_up_us = client->now_us + SIM_OPERATION_MS * 1000;
 	client->is_sent = false;
-	if (client->operation == SIM_GET)
+	client->ttl_ms = choose_ttl(client);
+	if (!is_write(client))
 		client->read = sim_history_begin_read(history_of(client), client->key);
 	else if (client->operation == SIM_COUNT_UP)
 		sim_history_begin_count(history_of(client), client->key);
 	else
 		client->number = sim_history_begin_write(history_of(client), client->key,
-							 client->operation == SIM_REMOVE);
+							 client->operation == SIM_REMOVE,
+							 client->ttl_ms);
 	choose_node(client);
 	approach(client);
 }
@@ -257,6 +273,8 @@ static void begin(struct sim_client *client)
 
 	client->key = chance(client, count);
 	client->operation = SIM_GET;
+	if (die < 8 && client->options.is_expiring && !key_of(client)->is_counter)
+		client->operation = SIM_ASK_TTL;
 	if (die >= 40) {
 		client->key -= client->key % client->options.client_count;
 		client->key += client->options.number;
@@ -350,6 +368,21 @@ static void redirect(struct sim_client *client, const struct wire_reply_op *op)
 	turn_elsewhere(client, 1000);
 }
 
+static void take_read(struct sim_client *client, const struct wire_reply_op *op, bool is_present)
+{
+	struct sim_history *history = history_of(client);
+
+	if (client->operation == SIM_GET)
+		sim_history_end_read(history, client->key, &client->read, is_present,
+				     is_present ? read_value(client, op) : 0);
+	else if (!is_present || op->value_size == sizeof(uint64_t))
+		sim_history_end_ttl(history, client->key, &client->read, is_present,
+				    is_present ? wire_get_u64(op->value) : 0);
+	else
+		sim_history_violate(history, 2, "%s: a rest of %u bytes", key_of(client)->name,
+				    op->value_size);
+}
+
 static void take_result(struct sim_client *client, const struct wire_reply_op *op)
 {
 	bool is_ok = op->status == WIRE_OK;
@@ -362,9 +395,8 @@ static void take_result(struct sim_client *client, const struct wire_reply_op *o
 	switch (op->status) {
 	case WIRE_OK:
 	case WIRE_NOT_FOUND:
-		if (client->operation == SIM_GET)
-			sim_history_end_read(history_of(client), client->key, &client->read, is_ok,
-					     is_ok ? read_value(client, op) : 0);
+		if (!is_write(client))
+			take_read(client, op, is_ok);
 		finish(client, SIM_DONE,
 		       client->operation == SIM_COUNT_UP ? (uint32_t)wire_get_u64(op->value)
 							 : is_ok);

@@ -30,6 +30,7 @@ enum sim_client_operation {
 	SIM_SET,
 	SIM_REMOVE,
 	SIM_COUNT_UP,
+	SIM_ASK_TTL,
 };
 
 struct sim_client_counts {
@@ -46,7 +47,8 @@ struct sim_client_options {
 	uint32_t node_count;
 	uint32_t worker_count; /* of each node */
 	uint32_t partition_count;
-	uint32_t pause_us; /* between two operations, about */
+	uint32_t pause_us;      /* between two operations, about */
+	bool is_expiring;       /* half of what it writes has a time to live */
 	uint64_t seed;
 	struct sim_history *history;
 	/* A frame for the node of its destination address. */
@@ -70,6 +72,7 @@ struct sim_client {
 	enum sim_client_operation operation;
 	uint32_t key;
 	uint32_t number; /* of the write */
+	uint32_t ttl_ms; /* of it; 0 = for ever */
 	struct sim_read read;
 	uint64_t begun_us;
 	uint32_t node;

@@ -41,6 +41,11 @@ void sim_history_violate(struct sim_history *history, uint32_t invariant, const 
 	va_end(arguments);
 }
 
+static uint64_t now_ms(const struct sim_history *history)
+{
+	return history->now_us / 1000;
+}
+
 /* ---- registers ---- */
 
 static void make_room(struct sim_key *key)
@@ -55,16 +60,21 @@ static void make_room(struct sim_key *key)
 		key->writes[0] = (struct sim_register_write){ .is_removal = true };
 }
 
-uint32_t sim_history_begin_write(struct sim_history *history, uint32_t number, bool is_removal)
+uint32_t sim_history_begin_write(struct sim_history *history, uint32_t number, bool is_removal,
+				 uint32_t ttl_ms)
 {
 	struct sim_key *key = &history->keys[number];
 
 	make_room(key);
 	key->before = key->floor;
+	key->was_gone = key->is_gone;
 	key->begun_in = key->forgotten;
 	key->begun++;
 	make_room(key);
-	key->writes[key->begun] = (struct sim_register_write){ .is_removal = is_removal };
+	key->writes[key->begun] = (struct sim_register_write){ .is_removal = is_removal,
+							       .ttl_ms = ttl_ms,
+							       .begun_ms = now_ms(history),
+							       .ended_ms = UINT64_MAX };
 	return key->begun;
 }
 
@@ -80,9 +90,13 @@ void sim_history_end_write(struct sim_history *history, uint32_t number, uint32_
 	struct sim_key *key = &history->keys[number];
 
 	history->writes += outcome == SIM_DONE;
+	key->writes[write].ended_ms =
+		now_ms(history) + (outcome == SIM_UNKNOWN ? SIM_SETTLE_MS : 0);
 	outcome = outcome_now(key, outcome);
 	switch (outcome) {
 	case SIM_DONE:
+		if (key->floor != write) /* a reader may have seen it already, and its end */
+			key->is_gone = false;
 		key->floor = write;
 		key->is_hazy = false;
 		return;
@@ -94,54 +108,139 @@ void sim_history_end_write(struct sim_history *history, uint32_t number, uint32_
 	}
 }
 
+/* ---- the time to live ---- */
+
+/* Whether who looks until 'until_ms' may find nothing after this write. */
+static bool may_be_absent(const struct sim_history *history, const struct sim_register_write *write,
+			  uint64_t until_ms)
+{
+	return write->is_removal || history->is_evicting ||
+	       (write->ttl_ms &&
+		write->begun_ms + write->ttl_ms <= until_ms + history->clock_error_ms);
+}
+
+/* Whether it may be there yet for who looks from 'from_ms' on. */
+static bool may_be_present(const struct sim_history *history,
+			   const struct sim_register_write *write, uint64_t from_ms)
+{
+	return !write->is_removal && !write->is_void &&
+	       (write->ttl_ms == 0 || write->ended_ms == UINT64_MAX ||
+		write->ended_ms + write->ttl_ms + history->clock_error_ms > from_ms);
+}
+
+/* Whether what was found absent may be seen again: by a node whose clock is behind, until it expires there too. */
+static bool may_come_back(const struct sim_history *history, const struct sim_register_write *write)
+{
+	return history->clock_error_ms > 0 && write->ttl_ms > 0;
+}
+
+/* ---- removals ---- */
+
 void sim_history_end_removal(struct sim_history *history, uint32_t number, uint32_t write,
 			     bool was_present)
 {
 	struct sim_key *key = &history->keys[number];
-	bool should_be = !key->writes[key->before].is_removal;
+	const struct sim_register_write *before = &key->writes[key->before];
+	bool may_be =
+		may_be_present(history, before, key->writes[write].begun_ms) &&
+		(!key->was_gone || may_come_back(history, before));
 
-	if (!key->is_hazy && key->begun_in == key->forgotten && was_present != should_be)
+	if (!key->is_hazy && key->begun_in == key->forgotten &&
+	    (was_present ? !may_be : !may_be_absent(history, before, now_ms(history))))
 		sim_history_violate(history, was_present ? 3 : 2,
 				    "%s: removal %u found it %s; the last write was %u", key->name,
 				    write, was_present ? "present" : "absent", key->before);
 	sim_history_end_write(history, number, write, SIM_DONE);
 }
 
-/* The oldest removal that a read of nothing may have seen; UINT32_MAX: none. */
-static uint32_t find_removal(const struct sim_key *key, uint32_t floor)
+/* ---- reads of registers ---- */
+
+/* The oldest write that a read of nothing may have seen the end of; UINT32_MAX: none. */
+static uint32_t find_absence(const struct sim_history *history, const struct sim_key *key,
+			     uint32_t floor)
 {
-	if (key->begun == 0)
-		return 0;
 	for (uint32_t i = floor; i <= key->begun; i++) {
-		if (key->writes[i].is_removal && !key->writes[i].is_void)
+		if (!key->writes[i].is_void &&
+		    may_be_absent(history, &key->writes[i], now_ms(history)))
 			return i;
 	}
 	return UINT32_MAX;
 }
 
-/* 'is_fresh': what was read has not died since. */
-static void read_register(struct sim_history *history, struct sim_key *key, uint32_t floor,
-			  bool is_fresh, bool is_present, uint32_t write)
+/* 'read' is true of what was read: what it held has not died since. */
+static void read_nothing(struct sim_history *history, struct sim_key *key,
+			 const struct sim_read *read, bool is_fresh)
 {
-	if (!is_present)
-		write = find_removal(key, floor);
+	uint32_t write = key->begun > 0 ? find_absence(history, key, read->floor) : 0;
+	bool is_gone;
+
 	if (write == UINT32_MAX) {
 		sim_history_violate(history, 2, "%s: absent, though write %u was done", key->name,
-				    floor);
+				    read->floor);
 		return;
 	}
-	if (write > key->begun || (is_present && (write == 0 || key->writes[write].is_removal)))
+	is_gone = write > 0 && !key->writes[write].is_removal;
+	history->gone += is_gone;
+	if (!is_fresh || write < key->floor)
+		return;
+	key->floor = write;
+	key->is_gone = is_gone;
+}
+
+static void read_register(struct sim_history *history, struct sim_key *key,
+			  const struct sim_read *read, bool is_fresh, uint32_t write)
+{
+	if (write == 0 || write > key->begun || key->writes[write].is_removal)
 		sim_history_violate(history, 2, "%s: write %u is read, %u were begun", key->name,
 				    write, key->begun);
-	else if (key->begun > 0 && key->writes[write].is_void)
+	else if (key->writes[write].is_void)
 		sim_history_violate(history, 2, "%s: write %u is read, which was refused",
 				    key->name, write);
-	else if (write < floor)
-		sim_history_violate(history, key->writes[write].is_removal ? 6 : 3,
-				    "%s: write %u is read, though %u was done before", key->name,
-				    write, floor);
-	else if (write > key->floor && is_fresh)
+	else if (write < read->floor)
+		sim_history_violate(history, 3, "%s: write %u is read, though %u was done before",
+				    key->name, write, read->floor);
+	else if (!may_be_present(history, &key->writes[write], read->begun_ms))
+		sim_history_violate(history, 3, "%s: write %u is read, which has expired",
+				    key->name, write);
+	else if (write == read->floor && read->is_gone &&
+		 !may_come_back(history, &key->writes[write]))
+		sim_history_violate(history, 3, "%s: write %u is read, which was gone", key->name,
+				    write);
+	else if (write > key->floor && is_fresh) {
 		key->floor = write;
+		key->is_gone = false;
+	}
+}
+
+/* Whether 'left_ms' may be the rest of this write's time to live. */
+static bool is_rest(const struct sim_history *history, const struct sim_register_write *write,
+		    const struct sim_read *read, uint64_t left_ms)
+{
+	uint64_t ended_ms = write->ended_ms < now_ms(history) ? write->ended_ms : now_ms(history);
+
+	if (write->ttl_ms == 0)
+		return left_ms == UINT64_MAX;
+	return left_ms > 0 && left_ms != UINT64_MAX &&
+	       left_ms + now_ms(history) + 2 * history->clock_error_ms >=
+		       write->begun_ms + write->ttl_ms &&
+	       left_ms + read->begun_ms <=
+		       ended_ms + write->ttl_ms + 2 * history->clock_error_ms;
+}
+
+static void read_ttl(struct sim_history *history, struct sim_key *key, const struct sim_read *read,
+		     uint64_t left_ms)
+{
+	for (uint32_t i = read->floor > 0 ? read->floor : 1; i <= key->begun; i++) {
+		const struct sim_register_write *write = &key->writes[i];
+
+		if (i == read->floor && read->is_gone && !may_come_back(history, write))
+			continue;
+		if (may_be_present(history, write, read->begun_ms) &&
+		    is_rest(history, write, read, left_ms))
+			return;
+	}
+	sim_history_violate(history, 2, "%s: it has %lld ms to live, as no write from %u on",
+			    key->name, (long long)left_ms, read->floor);
 }
 
 /* ---- counters ---- */
@@ -169,7 +268,7 @@ void sim_history_end_count(struct sim_history *history, uint32_t number, enum si
 	if (count <= key->before || count < key->least || count > key->most)
 		sim_history_violate(history, 2, "%s: counted to %u, not %u..%u", key->name, count,
 				    key->before + 1, key->most);
-	key->least = count;
+	key->least = history->is_evicting ? 0 : count; /* it may begin anew */
 	key->most = count;
 }
 
@@ -180,7 +279,7 @@ static void read_counter(struct sim_history *history, struct sim_key *key, uint3
 		sim_history_violate(history, count < floor ? 2 : 3,
 				    "%s: the counter reads %u, not %u..%u", key->name, count, floor,
 				    key->most);
-	else if (count > key->least && is_fresh)
+	else if (count > key->least && is_fresh && !history->is_evicting)
 		key->least = count;
 }
 
@@ -190,7 +289,20 @@ struct sim_read sim_history_begin_read(const struct sim_history *history, uint32
 {
 	const struct sim_key *key = &history->keys[number];
 
-	return (struct sim_read){ key->is_counter ? key->least : key->floor, key->forgotten };
+	return (struct sim_read){ key->is_counter ? key->least : key->floor, key->forgotten,
+				  key->is_gone, now_ms(history) };
+}
+
+/* What was true when it began and still counts: of what died since, nothing. */
+static struct sim_read still_true(const struct sim_read *read, const struct sim_key *key)
+{
+	struct sim_read rest = *read;
+
+	if (read->forgotten != key->forgotten) {
+		rest.floor = 0;
+		rest.is_gone = false;
+	}
+	return rest;
 }
 
 void sim_history_end_read(struct sim_history *history, uint32_t number, const struct sim_read *read,
@@ -198,13 +310,28 @@ void sim_history_end_read(struct sim_history *history, uint32_t number, const st
 {
 	struct sim_key *key = &history->keys[number];
 	bool is_fresh = read->forgotten == key->forgotten;
-	uint32_t floor = is_fresh ? read->floor : 0;
+	const struct sim_read rest = still_true(read, key);
 
 	history->reads++;
 	if (key->is_counter)
-		read_counter(history, key, floor, is_fresh, is_present ? value : 0);
+		read_counter(history, key, rest.floor, is_fresh, is_present ? value : 0);
+	else if (is_present)
+		read_register(history, key, &rest, is_fresh, value);
 	else
-		read_register(history, key, floor, is_fresh, is_present, value);
+		read_nothing(history, key, &rest, is_fresh);
+}
+
+void sim_history_end_ttl(struct sim_history *history, uint32_t number, const struct sim_read *read,
+			 bool is_present, uint64_t left_ms)
+{
+	struct sim_key *key = &history->keys[number];
+	const struct sim_read rest = still_true(read, key);
+
+	history->reads++;
+	if (is_present)
+		read_ttl(history, key, &rest, left_ms);
+	else
+		read_nothing(history, key, &rest, read->forgotten == key->forgotten);
 }
 
 void sim_history_forget(struct sim_history *history, uint32_t partition)
@@ -216,6 +343,7 @@ void sim_history_forget(struct sim_history *history, uint32_t partition)
 			continue;
 		key->forgotten++;
 		key->floor = 0;
+		key->is_gone = false;
 		key->least = 0;
 		key->before = 0;
 		key->is_hazy = true;

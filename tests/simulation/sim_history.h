@@ -16,10 +16,16 @@
  * With numbered writes linearizability is simple (invariant 6): a read returns a write that had begun when it
  * ended, and none older than the newest that was known to be done, or had been read, when it began. An UNKNOWN
  * write may or may not have been executed, but not after SIM_SETTLE_MS.
+ *
+ * A write with a time to live is executed at some time between its begin and its end, so its value may be absent from begin + ttl
+ * on, and must be from end + ttl on. Who once found it absent has seen its end: nobody reads it any more.
  */
 struct sim_register_write {
 	bool is_removal;
-	bool is_void; /* certainly not executed */
+	bool is_void;    /* certainly not executed */
+	uint32_t ttl_ms; /* 0 = for ever */
+	uint64_t begun_ms;
+	uint64_t ended_ms; /* executed by then, if at all; UINT64_MAX while it is under way */
 };
 
 struct sim_key {
@@ -33,6 +39,8 @@ struct sim_key {
 	uint32_t begun;
 	uint32_t capacity;
 	struct sim_register_write *writes; /* by number */
+	bool is_gone;                      /* 'floor' was found absent: expired or evicted */
+	bool was_gone;                     /* when the write under way began */
 	bool is_hazy;                      /* not certain that it holds what 'floor' wrote */
 	/* counters: between the two, both included */
 	uint32_t least;
@@ -48,13 +56,16 @@ struct sim_violation {
 
 /* Thread safety: none. */
 struct sim_history {
-	uint64_t now_us; /* kept by the simulation */
+	uint64_t now_us;         /* kept by the simulation */
+	uint32_t clock_error_ms; /* how far a node's clock may be from it */
+	bool is_evicting;        /* anything may be gone at any time; but it does not come back */
 	FILE *story;     /* where clients tell what they did; NULL = nowhere */
 	uint32_t key_count;
 	struct sim_key keys[SIM_KEY_MAX];
 	struct sim_violation violation; /* the first */
 	uint64_t writes;
 	uint64_t reads;
+	uint64_t gone; /* reads that found a value expired or evicted */
 };
 
 /* UNKNOWN writes are executed within this time after the client gave up, or never. */
@@ -73,8 +84,9 @@ enum sim_outcome {
 	SIM_UNKNOWN,
 };
 
-/* Returns the number to write. */
-uint32_t sim_history_begin_write(struct sim_history *history, uint32_t key, bool is_removal);
+/* Returns the number to write. 'ttl_ms' is 0 for ever, and in a removal. */
+uint32_t sim_history_begin_write(struct sim_history *history, uint32_t key, bool is_removal,
+				 uint32_t ttl_ms);
 void sim_history_end_write(struct sim_history *history, uint32_t key, uint32_t number,
 			   enum sim_outcome outcome);
 /* A removal that was executed: 'was_present' as the node says. */
@@ -90,10 +102,15 @@ void sim_history_end_count(struct sim_history *history, uint32_t key, enum sim_o
 struct sim_read {
 	uint32_t floor;
 	uint32_t forgotten;
+	bool is_gone;
+	uint64_t begun_ms;
 };
 struct sim_read sim_history_begin_read(const struct sim_history *history, uint32_t key);
 void sim_history_end_read(struct sim_history *history, uint32_t key, const struct sim_read *read,
 			  bool is_present, uint32_t number);
+/* A register was asked how long it has to live: 'left_ms' is UINT64_MAX for ever. */
+void sim_history_end_ttl(struct sim_history *history, uint32_t key, const struct sim_read *read,
+			 bool is_present, uint64_t left_ms);
 
 /* The partition's only owner died: what it held is gone, or an older state comes back. */
 void sim_history_forget(struct sim_history *history, uint32_t partition);

@@ -501,6 +501,7 @@ static void create_dataplane(struct sim_node *node)
 		.worker_count = node->options.worker_count,
 		.partition_count = node->options.partition_count,
 		.memory_limit_bytes = node->options.memory_bytes,
+		.is_evicting = node->options.is_evicting,
 		.number = node->options.index,
 		.life = node->options.generation,
 	};

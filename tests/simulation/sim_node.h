@@ -43,6 +43,7 @@ struct sim_node_options {
 	uint32_t worker_count;
 	uint32_t partition_count;
 	size_t memory_bytes;
+	bool is_evicting; /* when that is full */
 	uint64_t ring_size;
 	uint64_t generation;
 	uint64_t seed;

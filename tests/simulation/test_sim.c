@@ -27,7 +27,7 @@ static void close_history(struct sim_history *history, uint32_t invariant)
 
 static uint32_t put(struct sim_history *history, bool is_removal)
 {
-	uint32_t number = sim_history_begin_write(history, REGISTER, is_removal);
+	uint32_t number = sim_history_begin_write(history, REGISTER, is_removal, 0);
 
 	sim_history_end_write(history, REGISTER, number, SIM_DONE);
 	return number;
@@ -50,7 +50,7 @@ static void what_was_written_may_be_read(void)
 	look(&history, REGISTER, true, put(&history, false));
 	put(&history, true);
 	look(&history, REGISTER, false, 0);
-	number = sim_history_begin_write(&history, REGISTER, false);
+	number = sim_history_begin_write(&history, REGISTER, false, 0);
 	look(&history, REGISTER, false, 0);
 	look(&history, REGISTER, true, number);
 	sim_history_end_write(&history, REGISTER, number, SIM_UNKNOWN);
@@ -99,7 +99,7 @@ static void a_read_that_goes_back_in_time_is_found(void)
 
 	open_history(&history);
 	first = put(&history, false);
-	second = sim_history_begin_write(&history, REGISTER, false);
+	second = sim_history_begin_write(&history, REGISTER, false, 0);
 	look(&history, REGISTER, true, second);
 	look(&history, REGISTER, true, first);
 	close_history(&history, 3);
@@ -111,7 +111,7 @@ static void a_refused_write_that_is_read_is_found(void)
 	uint32_t number;
 
 	open_history(&history);
-	number = sim_history_begin_write(&history, REGISTER, false);
+	number = sim_history_begin_write(&history, REGISTER, false, 0);
 	sim_history_end_write(&history, REGISTER, number, SIM_NOT_DONE);
 	look(&history, REGISTER, true, number);
 	close_history(&history, 2);
@@ -124,7 +124,7 @@ static void a_removal_that_finds_too_much_is_found(void)
 	open_history(&history);
 	put(&history, true);
 	sim_history_end_removal(&history, REGISTER,
-				sim_history_begin_write(&history, REGISTER, true), true);
+				sim_history_begin_write(&history, REGISTER, true, 0), true);
 	close_history(&history, 3);
 }
 
@@ -155,6 +155,143 @@ static void an_increment_that_is_lost_is_found(void)
 	count(&history, SIM_DONE, 1);
 	count(&history, SIM_DONE, 2);
 	look(&history, COUNTER, true, 1);
+	close_history(&history, 2);
+}
+
+#define TTL_MS 100u
+
+/* A write from 1000 to 1010 ms: it may be gone from 1100 on, and must be from 1110 on. */
+static uint32_t put_for_a_while(struct sim_history *history)
+{
+	uint32_t number;
+
+	history->now_us = 1000000;
+	number = sim_history_begin_write(history, REGISTER, false, TTL_MS);
+	history->now_us = 1010000;
+	sim_history_end_write(history, REGISTER, number, SIM_DONE);
+	return number;
+}
+
+static void look_at(struct sim_history *history, uint32_t ms, bool is_present, uint32_t number)
+{
+	history->now_us = ms * UINT64_C(1000);
+	look(history, REGISTER, is_present, number);
+}
+
+static void what_expires_may_be_gone_after_its_time(void)
+{
+	struct sim_history history;
+	uint32_t number;
+
+	open_history(&history);
+	number = put_for_a_while(&history);
+	look_at(&history, 1105, true, number);
+	look_at(&history, 1105, false, 0);
+	look_at(&history, 2000, false, 0);
+	CU_ASSERT_EQUAL(history.gone, 2);
+	close_history(&history, 0);
+}
+
+static void what_expires_too_early_is_found(void)
+{
+	struct sim_history history;
+
+	open_history(&history);
+	put_for_a_while(&history);
+	look_at(&history, 1099, false, 0);
+	close_history(&history, 2);
+}
+
+static void what_does_not_expire_is_found(void)
+{
+	struct sim_history history;
+
+	open_history(&history);
+	look_at(&history, 1109, true, put_for_a_while(&history));
+	CU_ASSERT_EQUAL(history.violation.invariant, 0);
+	look_at(&history, 1110, true, 1);
+	close_history(&history, 3);
+}
+
+static void an_expired_key_that_comes_back_is_found(void)
+{
+	struct sim_history history;
+	uint32_t number;
+
+	open_history(&history);
+	number = put_for_a_while(&history);
+	look_at(&history, 1105, false, 0);
+	look_at(&history, 1106, true, number);
+	close_history(&history, 3);
+}
+
+static void clocks_that_differ_excuse_so_much_and_no_more(void)
+{
+	struct sim_history history;
+	uint32_t number;
+
+	open_history(&history);
+	history.clock_error_ms = 20;
+	number = put_for_a_while(&history);
+	look_at(&history, 1081, false, 0);
+	look_at(&history, 1129, true, number);
+	CU_ASSERT_EQUAL(history.violation.invariant, 0);
+	look_at(&history, 1130, true, number);
+	close_history(&history, 3);
+}
+
+static void what_was_evicted_may_be_gone_but_not_back(void)
+{
+	struct sim_history history;
+	uint32_t number;
+
+	open_history(&history);
+	history.is_evicting = true;
+	number = put(&history, false);
+	look(&history, REGISTER, true, number);
+	look(&history, REGISTER, false, 0);
+	CU_ASSERT_EQUAL(history.violation.invariant, 0);
+	look(&history, REGISTER, true, number);
+	close_history(&history, 3);
+}
+
+static void removals_know_what_expires(void)
+{
+	struct sim_history history;
+
+	open_history(&history);
+	put_for_a_while(&history);
+	history.now_us = 1105000;
+	sim_history_end_removal(&history, REGISTER,
+				sim_history_begin_write(&history, REGISTER, true, 0), false);
+	put_for_a_while(&history);
+	history.now_us = 1105000;
+	sim_history_end_removal(&history, REGISTER,
+				sim_history_begin_write(&history, REGISTER, true, 0), true);
+	CU_ASSERT_EQUAL(history.violation.invariant, 0);
+	put_for_a_while(&history);
+	history.now_us = 1110000;
+	sim_history_end_removal(&history, REGISTER,
+				sim_history_begin_write(&history, REGISTER, true, 0), true);
+	close_history(&history, 3);
+}
+
+static void a_rest_that_no_write_explains_is_found(void)
+{
+	struct sim_history history;
+	struct sim_read begun;
+
+	for (uint64_t left_ms = 89; left_ms <= 101; left_ms++) {
+		open_history(&history);
+		put_for_a_while(&history);
+		begun = sim_history_begin_read(&history, REGISTER);
+		sim_history_end_ttl(&history, REGISTER, &begun, true, left_ms);
+		close_history(&history, left_ms < 90 || left_ms > 100 ? 2 : 0);
+	}
+	open_history(&history);
+	put_for_a_while(&history);
+	begun = sim_history_begin_read(&history, REGISTER);
+	sim_history_end_ttl(&history, REGISTER, &begun, true, UINT64_MAX);
 	close_history(&history, 2);
 }
 
@@ -252,6 +389,14 @@ int main(void)
 		UNIT_TEST(an_increment_that_counts_twice_is_found),
 		UNIT_TEST(an_increment_that_is_lost_is_found),
 		UNIT_TEST(what_died_with_its_owner_is_no_loss),
+		UNIT_TEST(what_expires_may_be_gone_after_its_time),
+		UNIT_TEST(what_expires_too_early_is_found),
+		UNIT_TEST(what_does_not_expire_is_found),
+		UNIT_TEST(an_expired_key_that_comes_back_is_found),
+		UNIT_TEST(clocks_that_differ_excuse_so_much_and_no_more),
+		UNIT_TEST(what_was_evicted_may_be_gone_but_not_back),
+		UNIT_TEST(removals_know_what_expires),
+		UNIT_TEST(a_rest_that_no_write_explains_is_found),
 		UNIT_TEST(same_seed_same_trace),
 		UNIT_TEST(in_fair_weather_every_request_is_answered),
 		UNIT_TEST(invariants_hold_under_faults),

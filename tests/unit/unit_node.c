@@ -94,6 +94,7 @@ static void create_core(struct unit_node *node, const struct unit_node_options *
 		.worker_count = node->shared->worker_count,
 		.partition_count = node->shared->partition_count,
 		.capacity_initial = 1023,
+		.eviction = options->is_evicting ? EVICTION_ON : EVICTION_NONE,
 		.memory = node->memory,
 		.period = node->period,
 		.secret = &node->shared->key_secret,

@@ -24,6 +24,7 @@ struct unit_node_options {
 	uint32_t session_count;    /* 0 = 64 */
 	uint32_t mailbox_capacity; /* 0 = 64 */
 	uint32_t number;           /* of the node: its address is UNIT_NODE_IPV4 + number */
+	bool is_evicting;          /* a full node evicts */
 	uint64_t life;             /* of the node: another one has other secrets */
 };
 
