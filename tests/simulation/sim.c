@@ -131,6 +131,7 @@ static void create_clients(struct sim *sim)
 			.worker_count = sim->worker_count,
 			.partition_count = sim->partition_count,
 			.pause_us = pause_us,
+			.is_expiring = sim_has(sim, SIM_FAULT_EXPIRY),
 			.seed = prng_next(&sim->prng),
 			.history = &sim->history,
 			.send = sim_client_sends,
@@ -158,6 +159,7 @@ static void choose(struct sim *sim)
 	sim_history_init(&sim->history, 12 + sim_below(sim, SIM_KEY_MAX - 12),
 			 sim->partition_count);
 	sim->history.story = sim->options.story;
+	sim->history.is_evicting = sim_has(sim, SIM_FAULT_EXPIRY) && sim_below(sim, 3) == 0;
 }
 
 static void begin(struct sim *sim)
@@ -169,6 +171,21 @@ static void begin(struct sim *sim)
 	for (uint32_t i = 1; i < sim->node_count; i++)
 		sim_node_join(sim->servers[i].node);
 	create_clients(sim);
+}
+
+static void collect_shards(struct sim *sim)
+{
+	struct shard_stats stats;
+
+	for (uint32_t i = 0; i < sim->node_count; i++) {
+		const struct sim_node *node = sim->servers[i].node;
+
+		for (uint32_t worker = 0; node && worker < sim->worker_count; worker++) {
+			shard_stats(node->dataplane.node.cores[worker]->shard, &stats);
+			sim->result->counts.expired += stats.expired;
+			sim->result->counts.evicted += stats.evicted;
+		}
+	}
 }
 
 static void collect(struct sim *sim)
@@ -186,6 +203,7 @@ static void collect(struct sim *sim)
 	}
 	for (uint32_t p = 0; p < sim->partition_count; p++)
 		counts->moves += sim->epochs[p] > 0 ? sim->epochs[p] - 1 : 0;
+	collect_shards(sim);
 	counts->duration_us = sim->now_us;
 	sim->result->violation = sim->history.violation;
 }

@@ -27,7 +27,8 @@
 	FAULT(BREAK, break, 7, "the channels between two nodes break")                             \
 	FAULT(CANCEL, cancel, 7, "an operator cancels")                                            \
 	TRAIT(MEMORY, memory, "nodes have little memory")                                          \
-	TRAIT(RING, ring, "rings of deltas run over")
+	TRAIT(RING, ring, "rings of deltas run over")                                              \
+	TRAIT(EXPIRY, expiry, "values expire; in some seeds full nodes evict")
 
 /* clang-format off */
 enum sim_fault_number {
@@ -85,7 +86,9 @@ struct sim_counts {
 	uint64_t moves;                   /* partitions that changed their owner */
 	uint64_t aborts;                  /* jobs that ended otherwise */
 	uint64_t faults[SIM_FAULT_COUNT]; /* how often each happened */
-	uint64_t duration_us;             /* of virtual time */
+	uint64_t expired;                 /* items of nodes that lived to the end */
+	uint64_t evicted;
+	uint64_t duration_us; /* of virtual time */
 	uint64_t longest_us;              /* of an operation that was done */
 };
 

@@ -11,6 +11,15 @@
  * SIM_SETTLE_MS, so that clients know when a write whose outcome is UNKNOWN can surprise them no more.
  */
 #define RING_US_MAX 1000000u
+/* A few slabs: not enough for every size of item that clients write. */
+#define EVICTING_BYTES (256u << 10)
+
+static size_t memory_of(const struct sim *sim)
+{
+	if (sim->history.is_evicting)
+		return EVICTING_BYTES;
+	return sim_has(sim, SIM_FAULT_MEMORY) ? 4u << 20 : 16u << 20;
+}
 
 void sim_start_node(struct sim *sim, uint32_t index)
 {
@@ -20,7 +29,8 @@ void sim_start_node(struct sim *sim, uint32_t index)
 		.node_count = sim->node_count,
 		.worker_count = sim->worker_count,
 		.partition_count = sim->partition_count,
-		.memory_bytes = sim_has(sim, SIM_FAULT_MEMORY) ? 4u << 20 : 16u << 20,
+		.memory_bytes = memory_of(sim),
+		.is_evicting = sim->history.is_evicting,
 		.ring_size = UINT64_C(65536),
 		.generation = (sim->now_us / 1000 + 1) << 8 | (server->life & 255),
 		.seed = prng_next(&sim->prng),
