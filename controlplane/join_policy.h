@@ -6,7 +6,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "controlplane/bus_channel.h"
+#include "controlplane/bus_close.h"
 
 /* How long a node that may found a cluster looks for one first: with seeds to ask, and without, when it
  * only listens whether members of an earlier life's cluster call.
