@@ -8,9 +8,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "controlplane/bus_transport.h"
 #include "controlplane/route_publish.h"
 
-#define TICK_MS 100u
 /* Timer steps before other events have their turn. */
 #define TIMER_STEPS_MAX 64u
 
@@ -45,7 +45,7 @@ void cluster_end_process(struct cluster *cluster, enum cluster_end why)
 	if (cluster->is_ended)
 		return;
 	cluster->is_ended = true;
-	cluster->options.end(cluster->options.context, why);
+	cluster->options.host.end(cluster->options.host.context, why);
 }
 
 static const char *name_of(const struct cluster *cluster, uint64_t id, char text[NODE_NAME_SIZE])
@@ -72,7 +72,7 @@ void cluster_publish(struct cluster *cluster)
 
 	if (table) {
 		cluster->are_routes_old = false;
-		cluster->options.set_routes(cluster->options.context, table);
+		cluster->options.host.set_routes(cluster->options.host.context, table);
 	}
 }
 
@@ -91,7 +91,7 @@ static int publish_nothing(struct cluster *cluster)
 	free(map);
 	if (!table)
 		return -ENOMEM;
-	cluster->options.set_routes(cluster->options.context, table);
+	cluster->options.host.set_routes(cluster->options.host.context, table);
 	return 0;
 }
 
@@ -129,23 +129,33 @@ static void exclude(struct cluster *cluster, const char *message)
 	cluster_end_process(cluster, CLUSTER_END_EXCLUDED);
 }
 
-static void push_pull(struct cluster *cluster, const struct gossip_action *action)
+int cluster_exchange(struct cluster *cluster, const struct node_address *to,
+		     enum gossip_scope scope, struct cluster_exchange_purpose purpose)
 {
-	const struct cluster_exchange_purpose purpose = { CLUSTER_PURPOSE_GOSSIP, 0 };
+	const struct cluster_host *host = &cluster->options.host;
 
-	if (cluster->exchange)
-		cluster_exchange_begin(cluster->exchange, &action->to, action->scope, &purpose);
+	return cluster->config.has_bus ? host->exchange(host->context, to, scope, &purpose)
+				       : -ENOBUFS;
+}
+
+static void send_datagram(struct cluster *cluster, const struct gossip_action *action)
+{
+	const struct cluster_host *host = &cluster->options.host;
+
+	if (cluster->config.has_bus)
+		host->send(host->context, &action->to, action->bytes, action->size);
 }
 
 static void act(struct cluster *cluster, const struct gossip_action *action)
 {
 	switch (action->kind) {
 	case GOSSIP_SEND:
-		if (cluster->bus)
-			bus_transport_send(cluster->bus, &action->to, action->bytes, action->size);
+		send_datagram(cluster, action);
 		return;
 	case GOSSIP_PUSH_PULL:
-		push_pull(cluster, action);
+		cluster_exchange(
+			cluster, &action->to, action->scope,
+			(struct cluster_exchange_purpose){ .kind = CLUSTER_EXCHANGE_GOSSIP });
 		return;
 	case GOSSIP_REPLY_STATE:
 		cluster->is_answer_wanted = true;
@@ -181,17 +191,9 @@ static void act(struct cluster *cluster, const struct gossip_action *action)
 
 /* ---- turns ---- */
 
-static void set_timer(struct cluster *cluster)
+static void wake(struct cluster *cluster)
 {
-	uint64_t deadline_ms = gossip_deadline_ms(cluster->gossip), now_ms = cluster_now(cluster);
-	uint64_t wait_ms = deadline_ms > now_ms ? deadline_ms - now_ms : 0;
-	struct timeval time;
-
-	/* A second at the most: nothing is lost by looking. */
-	if (wait_ms > 1000)
-		wait_ms = 1000;
-	time = (struct timeval){ (time_t)(wait_ms / 1000), (suseconds_t)(wait_ms % 1000 * 1000) };
-	event_add(cluster->timer, &time);
+	cluster->options.host.wake(cluster->options.host.context);
 }
 
 /* The end of every turn: the observers, the workers and the clock learn what it brought. Observers first: they may have
@@ -202,7 +204,7 @@ void cluster_settle(struct cluster *cluster)
 	cluster_news_tell(&cluster->news);
 	if (cluster->are_routes_old)
 		cluster_publish(cluster);
-	set_timer(cluster);
+	wake(cluster);
 }
 
 void cluster_step(struct cluster *cluster, const struct gossip_event *event)
@@ -219,27 +221,20 @@ void cluster_run(struct cluster *cluster, const struct gossip_event *event)
 	cluster_settle(cluster);
 }
 
-static void on_timer(evutil_socket_t fd, short events, void *context)
+static void run_timers(struct cluster *cluster)
 {
 	const struct gossip_event event = { .kind = GOSSIP_TIMER };
-	struct cluster *cluster = context;
 
-	(void)fd;
-	(void)events;
 	for (uint32_t i = 0; i < TIMER_STEPS_MAX; i++) {
 		if (gossip_deadline_ms(cluster->gossip) > cluster_now(cluster))
-			break;
+			return;
 		cluster_step(cluster, &event);
 	}
-	cluster_settle(cluster);
 }
 
-static void on_tick(evutil_socket_t fd, short events, void *context)
+static void tick(struct cluster *cluster)
 {
-	struct cluster *cluster = context;
-
-	(void)fd;
-	(void)events;
+	cluster->tick_at_ms = cluster_now(cluster) + CLUSTER_TICK_MS;
 	switch (cluster->machine.state) {
 	case CLUSTER_JOINING:
 		cluster_tick_joining(cluster);
@@ -249,20 +244,32 @@ static void on_tick(evutil_socket_t fd, short events, void *context)
 		cluster_tick_leaving(cluster);
 		break;
 	}
-	if (cluster->bus && gossip_is_joined(cluster->gossip)) {
+	if (cluster->config.has_bus && gossip_is_joined(cluster->gossip)) {
 		cluster_tick_fence(cluster);
 		cluster_tick_take_back(cluster);
 	}
+}
+
+void cluster_turn(struct cluster *cluster)
+{
+	run_timers(cluster);
+	if (cluster_now(cluster) >= cluster->tick_at_ms)
+		tick(cluster);
 	cluster_settle(cluster);
+}
+
+uint64_t cluster_due_ms(const struct cluster *cluster)
+{
+	uint64_t deadline_ms = gossip_deadline_ms(cluster->gossip);
+
+	return deadline_ms < cluster->tick_at_ms ? deadline_ms : cluster->tick_at_ms;
 }
 
 /* ---- the bus ---- */
 
-static void on_datagram(void *context, const struct node_address *from, const uint8_t *bytes,
-			size_t size)
+void cluster_take_datagram(struct cluster *cluster, const struct node_address *from,
+			   const uint8_t *bytes, size_t size)
 {
-	struct cluster *cluster = context;
-
 	if (gossip_is_joined(cluster->gossip))
 		cluster_run(cluster, &(struct gossip_event){ .kind = GOSSIP_PACKET,
 							     .from = *from,
@@ -272,18 +279,15 @@ static void on_datagram(void *context, const struct node_address *from, const ui
 		cluster_hear_members(cluster, from);
 }
 
-static int give_state(void *context, bool is_request, enum gossip_scope scope, uint8_t *bytes,
-		      size_t size_max)
+int cluster_give_state(struct cluster *cluster, bool is_request, enum gossip_scope scope,
+		       uint8_t *bytes, size_t size_max)
 {
-	struct cluster *cluster = context;
-
 	return gossip_state(cluster->gossip, is_request, scope, bytes, size_max);
 }
 
-static bool take_state(void *context, const uint8_t *bytes, size_t size, enum gossip_scope *scope)
+bool cluster_take_state(struct cluster *cluster, const uint8_t *bytes, size_t size,
+			enum gossip_scope *scope)
 {
-	struct cluster *cluster = context;
-
 	cluster->is_answer_wanted = false;
 	cluster_run(cluster,
 		    &(struct gossip_event){ .kind = GOSSIP_STATE, .bytes = bytes, .size = size });
@@ -291,21 +295,20 @@ static bool take_state(void *context, const uint8_t *bytes, size_t size, enum go
 	return cluster->is_answer_wanted;
 }
 
-static void exchange_done(void *context, const struct node_address *to,
-			  const struct cluster_exchange_purpose *purpose,
-			  const struct bus_close *close)
+void cluster_exchanged(struct cluster *cluster, const struct node_address *to,
+		       const struct cluster_exchange_purpose *purpose,
+		       const struct bus_close *close)
 {
-	struct cluster *cluster = context;
-
-	if (purpose->kind == CLUSTER_PURPOSE_FENCE)
+	if (purpose->kind == CLUSTER_EXCHANGE_FENCE)
 		cluster_follow_fence(cluster, fence_answered(&cluster->fence, cluster_now(cluster),
 							     purpose->round, !close));
-	if (purpose->kind == CLUSTER_PURPOSE_SPREAD)
+	if (purpose->kind == CLUSTER_EXCHANGE_SPREAD)
 		cluster_spread_answered(cluster, purpose->round, !close);
 	if (close && close->kind == BUS_CLOSE_REFUSED && close->refusal == BUS_REFUSED_CLUSTER)
 		cluster_met_stranger(cluster, to);
 	if (close && cluster_is_in(cluster, CLUSTER_JOINING))
 		cluster_join_failed(cluster, to, close);
+	cluster_settle(cluster);
 }
 
 /* ---- for this node's other parts ---- */
@@ -349,7 +352,7 @@ static void map_changed(struct cluster *cluster)
 	const struct gossip_action action = { .kind = GOSSIP_MAP_CHANGED };
 
 	cluster_news_add(&cluster->news, &action);
-	set_timer(cluster);
+	wake(cluster);
 }
 
 int cluster_take(struct cluster *cluster, uint32_t partition, uint32_t epoch_seen)
@@ -412,16 +415,11 @@ const struct partition_set *cluster_held(const struct cluster *cluster)
 	return &cluster->held;
 }
 
-struct bus_transport *cluster_bus(struct cluster *cluster)
-{
-	return cluster->bus;
-}
-
 void cluster_bus_counters(const struct cluster *cluster, struct bus_counters *counters)
 {
 	memset(counters, 0, sizeof(*counters));
-	if (cluster->bus)
-		bus_transport_counters(cluster->bus, counters);
+	if (cluster->config.has_bus)
+		cluster->options.host.count_bus(cluster->options.host.context, counters);
 }
 
 const char *cluster_stranger(const struct cluster *cluster)
@@ -430,36 +428,6 @@ const char *cluster_stranger(const struct cluster *cluster)
 }
 
 /* ---- life ---- */
-
-static int create_bus(struct cluster *cluster, char *error, size_t error_size)
-{
-	const struct cluster_config *config = &cluster->config;
-	const struct bus_transport_options options = {
-		.base = cluster->options.base,
-		.world = cluster->options.world,
-		.log = cluster->options.log,
-		.cluster_name = config->name,
-		.keys = config->keys.count > 0 ? &config->keys : NULL,
-		.listen_ipv4 = config->listen_ipv4,
-		.listen_port = config->listen_port,
-		.introduce = cluster_introduce,
-		.admit = cluster_admit,
-		.datagram = on_datagram,
-		.context = cluster,
-	};
-	const struct cluster_exchange_host host = { cluster, give_state, take_state,
-						    exchange_done };
-	int result = bus_transport_create(&cluster->bus, &options, error, error_size);
-
-	if (result != 0)
-		return result;
-	snprintf(error, error_size, "out of memory");
-	if (config->keys.count == 0)
-		log_warning(cluster->options.log, "cluster",
-			    "cluster.insecure_bus: whoever reaches the bus can read and forge all");
-	return cluster_exchange_create(&cluster->exchange, cluster->bus, cluster->options.base,
-				       &host);
-}
 
 static int create_gossip(struct cluster *cluster)
 {
@@ -475,44 +443,25 @@ static int create_gossip(struct cluster *cluster)
 			     cluster_now(cluster));
 }
 
-static int create_parts(struct cluster *cluster, char *error, size_t error_size)
-{
-	const struct timeval tick = { 0, TICK_MS * 1000 };
-	int result;
-
-	snprintf(error, error_size, "out of memory");
-	result = create_gossip(cluster);
-	if (result != 0)
-		return result;
-	cluster->timer = evtimer_new(cluster->options.base, on_timer, cluster);
-	cluster->tick = event_new(cluster->options.base, -1, EV_PERSIST, on_tick, cluster);
-	if (!cluster->timer || !cluster->tick || event_add(cluster->tick, &tick) != 0)
-		return -ENOMEM;
-	result = publish_nothing(cluster);
-	return result == 0 && cluster->config.has_bus ? create_bus(cluster, error, error_size)
-						      : result;
-}
-
-int cluster_create(struct cluster **cluster, const struct cluster_options *options, char *error,
-		   size_t error_size)
+int cluster_create(struct cluster **cluster, const struct cluster_options *options)
 {
 	struct cluster *new = calloc(1, sizeof(*new));
 	int result;
 
-	if (!new) {
-		snprintf(error, error_size, "out of memory");
+	if (!new)
 		return -ENOMEM;
-	}
 	new->config = *options->config;
 	new->options = *options;
+	new->tick_at_ms = cluster_now(new) + CLUSTER_TICK_MS;
 	state_machine_init(&new->machine, &phase_kind, CLUSTER_WAITING);
 	fence_init(&new->fence, new->config.fence_ms);
-	result = create_parts(new, error, error_size);
+	result = create_gossip(new);
+	if (result == 0)
+		result = publish_nothing(new);
 	if (result != 0) {
 		cluster_destroy(new);
 		return result;
 	}
-	cluster_start(new);
 	*cluster = new;
 	return 0;
 }
@@ -521,12 +470,6 @@ void cluster_destroy(struct cluster *cluster)
 {
 	if (!cluster)
 		return;
-	if (cluster->timer)
-		event_free(cluster->timer);
-	if (cluster->tick)
-		event_free(cluster->tick);
-	bus_transport_destroy(cluster->bus);
-	cluster_exchange_destroy(cluster->exchange);
 	gossip_destroy(cluster->gossip);
 	cluster_news_fini(&cluster->news);
 	free(cluster);

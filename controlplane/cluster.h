@@ -1,16 +1,14 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* A node's part in its cluster: the gossip machine on real sockets and real time, joining, leaving, the
- * fence, and the routes of the data plane.
+/* A node's part in its cluster, as a pure machine: the gossip machine's driver, joining, leaving, the fence,
+ * and the routes of the data plane. What it is bound to is in cluster_host.h.
  */
 #ifndef CONTROLPLANE_CLUSTER_H
 #define CONTROLPLANE_CLUSTER_H
 
-#include <event2/event.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
-#include "controlplane/bus_transport.h"
 #include "controlplane/cluster_config.h"
 #include "controlplane/cluster_news.h"
 #include "controlplane/fence.h"
@@ -47,27 +45,10 @@ enum cluster_end {
 	CLUSTER_END_EXCLUDED, /* removed by the operator, or the name is another node's; logged */
 };
 
-struct cluster_options {
-	const struct cluster_config *config; /* copied */
-	struct event_base *base;
-	const struct world *world;
-	struct log *log;
-	/* Called with 'context'; the table is taken. */
-	void (*set_routes)(void *context, struct route_table *table);
-	/* The process has to end; called once, from the loop. */
-	void (*end)(void *context, enum cluster_end end);
-	void *context;
-};
+struct bus_counters;
 
-/* Thread safety: none; the event loop owns it. */
+/* Thread safety: none; the control thread owns it. It knows no socket and no clock. */
 struct cluster;
-
-/* Opens the bus, publishes the first routes, and starts to join or found as the configuration says. 0,
- * or -errno after writing what failed and what to do into 'error'.
- */
-int cluster_create(struct cluster **cluster, const struct cluster_options *options, char *error,
-		   size_t error_size);
-void cluster_destroy(struct cluster *cluster);
 
 /* --- What the operator wants. 0, or -errno and a sentence in 'error' (CLUSTER_ERROR_SIZE bytes): what
  * is wrong and what to do. Nothing changed then. ---
@@ -101,8 +82,6 @@ bool cluster_is_serving(const struct cluster *cluster);
 bool cluster_sees_majority(const struct cluster *cluster);
 /* The partitions whose data this node has. */
 const struct partition_set *cluster_held(const struct cluster *cluster);
-/* NULL without a bus. */
-struct bus_transport *cluster_bus(struct cluster *cluster);
 /* All 0 without a bus. */
 void cluster_bus_counters(const struct cluster *cluster, struct bus_counters *counters);
 /* Another cluster of the same name and key that was met; "" = none. */
@@ -110,8 +89,8 @@ const char *cluster_stranger(const struct cluster *cluster);
 
 /* --- For this node's other parts --- */
 
-/* At most CLUSTER_OBSERVER_COUNT_MAX; 'observer' outlives the cluster. Observers are called from the
- * loop, at the end of a turn.
+/* At most CLUSTER_OBSERVER_COUNT_MAX; 'observer' outlives the cluster. Observers are called at the end of
+ * a turn.
  */
 void cluster_observe(struct cluster *cluster, const struct cluster_observer *observer);
 
@@ -136,7 +115,8 @@ bool cluster_learn(struct cluster *cluster, const struct partition_owner *owner)
  * make a majority with this node, once, perhaps before this returns. 0, or -EBUSY: the last round is not
  * over yet; 'done' is not called.
  */
-int cluster_spread(struct cluster *cluster, void (*done)(void *context, bool is_known), void *context);
+int cluster_spread(struct cluster *cluster, void (*done)(void *context, bool is_known),
+		   void *context);
 
 /* Shows the present map to the workers. */
 void cluster_publish(struct cluster *cluster);

@@ -4,6 +4,7 @@
 
 #include <stddef.h>
 
+#include "controlplane/bus_transport.h"
 #include "controlplane/cluster.h"
 
 /* Everything that is counted, at one moment. */

@@ -21,9 +21,8 @@ void cluster_met_stranger(struct cluster *cluster, const struct node_address *at
 		"at=%s", address);
 }
 
-void cluster_introduce(void *context, struct bus_peer *self)
+void cluster_introduce(const struct cluster *cluster, struct bus_peer *self)
 {
-	const struct cluster *cluster = context;
 	const struct node *node = gossip_self(cluster->gossip);
 
 	*self = (struct bus_peer){
@@ -85,9 +84,8 @@ static enum bus_refusal admit_stranger(const struct cluster *cluster, const stru
 	return BUS_ACCEPTED;
 }
 
-enum bus_refusal cluster_admit(void *context, const struct bus_open *open, char *detail)
+enum bus_refusal cluster_admit(struct cluster *cluster, const struct bus_open *open, char *detail)
 {
-	struct cluster *cluster = context;
 	const struct bus_peer *peer = &open->peer;
 	enum bus_refusal refusal = admit_stranger(cluster, peer, detail);
 

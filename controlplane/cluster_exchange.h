@@ -9,19 +9,13 @@
 #include <stdint.h>
 
 #include "controlplane/bus_transport.h"
+#include "controlplane/cluster_host.h"
 #include "controlplane/gossip_message.h"
 
-#define CLUSTER_EXCHANGE_SERVICE "state"
 /* From the answer to the state. */
 #define CLUSTER_EXCHANGE_MS 5000u
 /* At once, this node's own; more are not begun. */
 #define CLUSTER_EXCHANGE_COUNT_MAX 128u
-
-/* What an exchange was for; handed back when it is over. */
-struct cluster_exchange_purpose {
-	uint32_t kind; /* the caller's */
-	uint32_t round;
-};
 
 /* What exchanges need of their node. */
 struct cluster_exchange_host {

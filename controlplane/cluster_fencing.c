@@ -8,7 +8,7 @@
 /* Everybody who lives is asked for all that it knows; what could not be asked counts as no answer. */
 static void ask_members(struct cluster *cluster)
 {
-	const struct cluster_exchange_purpose purpose = { CLUSTER_PURPOSE_FENCE,
+	const struct cluster_exchange_purpose purpose = { CLUSTER_EXCHANGE_FENCE,
 							  cluster->fence.round };
 	uint32_t count = 0, begun = 0;
 
@@ -18,8 +18,8 @@ static void ask_members(struct cluster *cluster)
 		if (!member || member_state(member) != MEMBER_ALIVE || count == FENCE_ASK_MAX)
 			continue;
 		count++;
-		if (cluster_exchange_begin(cluster->exchange, &member->node.control,
-					   GOSSIP_SCOPE_ALL, &purpose) == 0)
+		if (cluster_exchange(cluster, &member->node.control, GOSSIP_SCOPE_ALL, purpose) ==
+		    0)
 			begun++;
 	}
 	cluster_follow_fence(cluster, fence_asked(&cluster->fence, count));

@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "controlplane/bus_transport.h"
 #include "controlplane/cluster_check.h"
 
 static json_t *hex_json(uint64_t number)
@@ -86,27 +87,26 @@ static json_t *refused_json(const struct bus_counters *counters)
 	return refused;
 }
 
-static json_t *bus_json(struct cluster *cluster)
+static json_t *bus_json(const struct cluster *cluster)
 {
-	const struct bus_transport *bus = cluster_bus(cluster);
+	const struct cluster_config *config = cluster_config_of(cluster);
 	struct bus_counters counters;
 
-	if (!bus)
+	if (!config->has_bus)
 		return json_null();
-	bus_transport_counters(bus, &counters);
-	return json_pack("{si si sI sI sI sI sI sI sI sI sI sI so}", "port",
-			 bus_transport_port(bus), "keys", cluster_config_of(cluster)->keys.count,
-			 "datagrams_in", (json_int_t)counters.datagrams_in, "datagrams_out",
-			 (json_int_t)counters.datagrams_out, "datagram_bytes_in",
-			 (json_int_t)counters.datagram_bytes_in, "datagram_bytes_out",
-			 (json_int_t)counters.datagram_bytes_out, "send_failures",
-			 (json_int_t)counters.send_failures, "channels_opened",
-			 (json_int_t)counters.channels.opened, "channels_accepted",
-			 (json_int_t)counters.channels.accepted, "channels_refused",
-			 (json_int_t)counters.channels.refused, "channel_bytes_in",
-			 (json_int_t)counters.channels.bytes_in, "channel_bytes_out",
-			 (json_int_t)counters.channels.bytes_out, "refused",
-			 refused_json(&counters));
+	cluster_bus_counters(cluster, &counters);
+	return json_pack(
+		"{si si sI sI sI sI sI sI sI sI sI sI so}", "port", config->listen_port, "keys",
+		config->keys.count, "datagrams_in", (json_int_t)counters.datagrams_in,
+		"datagrams_out", (json_int_t)counters.datagrams_out, "datagram_bytes_in",
+		(json_int_t)counters.datagram_bytes_in, "datagram_bytes_out",
+		(json_int_t)counters.datagram_bytes_out, "send_failures",
+		(json_int_t)counters.send_failures, "channels_opened",
+		(json_int_t)counters.channels.opened, "channels_accepted",
+		(json_int_t)counters.channels.accepted, "channels_refused",
+		(json_int_t)counters.channels.refused, "channel_bytes_in",
+		(json_int_t)counters.channels.bytes_in, "channel_bytes_out",
+		(json_int_t)counters.channels.bytes_out, "refused", refused_json(&counters));
 }
 
 static json_t *gossip_json(const struct cluster *cluster)

@@ -6,7 +6,6 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "controlplane/refusal.h"
 #include "controlplane/resize.h"
 
 /* A good-bye is repeated until all have heard it, or for so long. */
@@ -14,9 +13,10 @@
 
 static int need_bus(const struct cluster *cluster, char *error)
 {
-	return cluster->bus ? 0
-			    : refuse(error, -ENOTSUP,
-				     "this node has no cluster bus: start it with cluster.listen");
+	return cluster->config.has_bus
+		       ? 0
+		       : refuse(error, -ENOTSUP,
+				"this node has no cluster bus: start it with cluster.listen");
 }
 
 static int need_waiting(const struct cluster *cluster, char *error)
@@ -255,7 +255,7 @@ int cluster_reload_keys(struct cluster *cluster, char *error)
 	if (result != 0)
 		return result;
 	cluster->config.keys = keys;
-	bus_transport_set_keys(cluster->bus, &keys);
+	cluster->options.host.set_keys(cluster->options.host.context, &keys);
 	log_info(cluster->options.log, "cluster", "keys read again", "keys=%u", keys.count);
 	return 0;
 }

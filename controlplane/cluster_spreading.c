@@ -30,7 +30,7 @@ static bool is_known(const struct cluster *cluster)
 static void ask_more(struct cluster *cluster)
 {
 	struct cluster_spread *spread = &cluster->spread;
-	const struct cluster_exchange_purpose purpose = { CLUSTER_PURPOSE_SPREAD, spread->round };
+	const struct cluster_exchange_purpose purpose = { CLUSTER_EXCHANGE_SPREAD, spread->round };
 
 	for (; spread->next < membership_index_end(cluster_members(cluster)) &&
 	       spread->outstanding < SPREAD_ASK_MAX;
@@ -39,8 +39,8 @@ static void ask_more(struct cluster *cluster)
 
 		if (!member || member_state(member) > MEMBER_SUSPECT)
 			continue;
-		if (cluster_exchange_begin(cluster->exchange, &member->node.control,
-					   GOSSIP_SCOPE_ALL, &purpose) == 0)
+		if (cluster_exchange(cluster, &member->node.control, GOSSIP_SCOPE_ALL, purpose) ==
+		    0)
 			spread->outstanding++;
 	}
 }

@@ -4,18 +4,10 @@
 #ifndef CONTROLPLANE_CLUSTER_STATE_H
 #define CONTROLPLANE_CLUSTER_STATE_H
 
-#include "controlplane/cluster.h"
-#include "controlplane/cluster_exchange.h"
+#include "controlplane/cluster_host.h"
 #include "controlplane/join_policy.h"
 
 #define CLUSTER_STRANGER_SIZE 128u
-
-/* What an exchange of states is for. */
-enum cluster_purpose {
-	CLUSTER_PURPOSE_GOSSIP,
-	CLUSTER_PURPOSE_FENCE,
-	CLUSTER_PURPOSE_SPREAD,
-};
 
 /* A round of cluster_spread(). */
 struct cluster_spread {
@@ -33,12 +25,9 @@ struct cluster {
 	struct cluster_options options;
 	struct state_machine machine; /* enum cluster_phase */
 	struct gossip *gossip;
-	struct bus_transport *bus; /* NULL = a node by itself */
-	struct cluster_exchange *exchange;
 	struct fence fence;
 	struct cluster_spread spread;
-	struct event *timer; /* the gossip machine's */
-	struct event *tick;
+	uint64_t tick_at_ms;
 	struct partition_set held;
 	bool is_excluded;    /* removed, or the name is another's: serves nothing any more */
 	bool are_routes_old; /* publish at the end of this turn */
@@ -87,20 +76,20 @@ void cluster_run(struct cluster *cluster, const struct gossip_event *event);
 /* The end of every turn: the observers, the workers and the clock learn what it brought. */
 void cluster_settle(struct cluster *cluster);
 
+/* An exchange that the machine wants; as cluster_host.exchange(). */
+int cluster_exchange(struct cluster *cluster, const struct node_address *to,
+		     enum gossip_scope scope, struct cluster_exchange_purpose purpose);
+
 /* Asks for the end of the process, once. */
 void cluster_end_process(struct cluster *cluster, enum cluster_end why);
 
 /* --- cluster_door.c: who may open a channel to this node --- */
 
-void cluster_introduce(void *context, struct bus_peer *self);
-enum bus_refusal cluster_admit(void *context, const struct bus_open *open, char *detail);
 /* A node of a cluster that was founded apart was met. */
 void cluster_met_stranger(struct cluster *cluster, const struct node_address *at);
 
 /* --- cluster_joining.c: from no cluster into one --- */
 
-/* What the configuration says is to be done first. */
-void cluster_start(struct cluster *cluster);
 /* To the cluster->seeds. 'is_asked': by the operator. */
 void cluster_start_joining(struct cluster *cluster, bool may_found, bool is_asked);
 void cluster_start_founding(struct cluster *cluster);

@@ -9,7 +9,7 @@
 
 #include "controlplane/admin_http.h"
 #include "controlplane/admin_routes.h"
-#include "controlplane/cluster.h"
+#include "controlplane/cluster_daemon.h"
 #include "controlplane/cluster_counters.h"
 #include "controlplane/cluster_routes.h"
 #include "controlplane/command_line.h"
@@ -65,7 +65,8 @@ struct daemon {
 	struct eal_log eal_log;
 	struct control_loop *loop;
 	struct dataplane *dataplane;
-	struct cluster *cluster;
+	struct cluster_daemon *membership;
+	struct cluster *cluster; /* of the membership */
 	struct migrator_daemon *migrations;
 	struct migration_routes steering;
 	struct node_watch *watch;
@@ -153,22 +154,26 @@ static void end_by_cluster(void *context, enum cluster_end why)
 static int start_cluster(struct daemon *daemon, char *error)
 {
 	struct cluster_config config;
-	const struct cluster_options options = { .config = &config,
-						 .base = control_loop_base(daemon->loop),
-						 .world = &daemon->world,
-						 .log = &daemon->log,
-						 .set_routes = set_routes,
-						 .end = end_by_cluster,
-						 .context = daemon };
+	const struct cluster_daemon_options options = { .config = &config,
+							.base = control_loop_base(daemon->loop),
+							.world = &daemon->world,
+							.log = &daemon->log,
+							.set_routes = set_routes,
+							.end = end_by_cluster,
+							.context = daemon };
 	int result =
 		cluster_config_make(&config, &daemon->options, &daemon->world, error, ERROR_SIZE);
 
-	return result == 0 ? cluster_create(&daemon->cluster, &options, error, ERROR_SIZE) : result;
+	if (result == 0)
+		result = cluster_daemon_create(&daemon->membership, &options, error, ERROR_SIZE);
+	if (result == 0)
+		daemon->cluster = cluster_daemon_cluster(daemon->membership);
+	return result;
 }
 
 static void stop_cluster(struct daemon *daemon)
 {
-	cluster_destroy(daemon->cluster);
+	cluster_daemon_destroy(daemon->membership);
 }
 
 static int start_migrator(struct daemon *daemon, char *error)
@@ -177,6 +182,7 @@ static int start_migrator(struct daemon *daemon, char *error)
 		.options = &daemon->options,
 		.base = control_loop_base(daemon->loop),
 		.cluster = daemon->cluster,
+		.bus = cluster_daemon_bus(daemon->membership),
 		.dataplane = daemon->dataplane,
 		.world = &daemon->world,
 		.log = &daemon->log,
@@ -277,7 +283,7 @@ static int start_steering(struct daemon *daemon, char *error)
 	struct migration_routes *steering = &daemon->steering;
 	const struct admin_relay_options relay = {
 		.base = control_loop_base(daemon->loop),
-		.transport = cluster_bus(daemon->cluster),
+		.transport = cluster_daemon_bus(daemon->membership),
 		.routes = migration_relay_routes,
 		.context = steering,
 	};

@@ -12,7 +12,8 @@
 struct migrator_daemon_options {
 	const struct options *options; /* borrowed for the creation */
 	struct event_base *base;
-	struct cluster *cluster; /* outlives the migrator, and takes no step without it */
+	struct cluster *cluster;   /* outlives the migrator, and takes no step without it */
+	struct bus_transport *bus; /* NULL = a node by itself; outlives likewise */
 	struct dataplane *dataplane;
 	const struct world *world;
 	struct log *log;
@@ -37,6 +38,6 @@ void migrator_daemon_stop(struct migrator_daemon *daemon, uint32_t ms_max);
 /* Once the workers are stopped, before the cluster is destroyed. Accepts NULL. */
 void migrator_daemon_destroy(struct migrator_daemon *daemon);
 
-struct migrator *migrator_daemon_migrator(struct migrator_daemon *daemon);
+struct migrator *migrator_daemon_migrator(const struct migrator_daemon *daemon);
 
 #endif

@@ -5,7 +5,7 @@
 #include <string.h>
 
 #include "controlplane/admin_http.h"
-#include "controlplane/cluster.h"
+#include "controlplane/cluster_host.h"
 #include "controlplane/cluster_routes.h"
 #include "tests/fuzz/fuzz.h"
 
@@ -36,6 +36,11 @@ static void set_routes(void *context, struct route_table *table)
 	route_table_destroy(table);
 }
 
+static void wake(void *context)
+{
+	(void)context;
+}
+
 static void end(void *context, enum cluster_end why)
 {
 	(void)context, (void)why;
@@ -55,15 +60,15 @@ static struct cluster *make_cluster(void)
 			  .data = node_address_ipv4(0x0a000001, 7700) },
 	};
 	const struct cluster_options options = { .config = &config,
-						 .base = base,
 						 .world = &world,
 						 .log = &quiet,
-						 .set_routes = set_routes,
-						 .end = end };
-	char error[256];
+						 .host = { .set_routes = set_routes,
+							   .wake = wake,
+							   .end = end } };
 	struct cluster *cluster;
 
-	FUZZ_CHECK(cluster_create(&cluster, &options, error, sizeof(error)) == 0);
+	FUZZ_CHECK(cluster_create(&cluster, &options) == 0);
+	cluster_start(cluster);
 	return cluster;
 }
 

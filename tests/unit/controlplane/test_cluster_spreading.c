@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* Two nodes' clusters on one event loop, over loopback: what one knows is handed to a majority, or it is told that it was not. */
-#include "controlplane/cluster.h"
+#include "controlplane/cluster_daemon.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -28,20 +28,20 @@ static void ignore_end(void *context, enum cluster_end end)
 }
 
 /* Node 'number', which founds, or joins node 1. */
-static struct cluster *start(unsigned number, bool may_found)
+static struct cluster_daemon *start(unsigned number, bool may_found)
 {
 	/* Addresses that no other run of this test has. */
 	unsigned a = (unsigned)getpid() / 200 % 200 + 10, b = (unsigned)getpid() % 200 + 10;
 	const struct option_origin origin = { "test", 0 };
 	struct options *options = malloc(sizeof(*options));
 	struct cluster_config *config = malloc(sizeof(*config));
-	struct cluster_options cluster_options = { .config = config,
-						   .base = base,
-						   .world = &world,
-						   .log = &quiet,
-						   .set_routes = take_routes,
-						   .end = ignore_end };
-	struct cluster *cluster;
+	struct cluster_daemon_options daemon_options = { .config = config,
+							 .base = base,
+							 .world = &world,
+							 .log = &quiet,
+							 .set_routes = take_routes,
+							 .end = ignore_end };
+	struct cluster_daemon *daemon;
 	char text[64], error[512];
 
 	CU_ASSERT_FATAL(options && config);
@@ -60,10 +60,11 @@ static struct cluster *start(unsigned number, bool may_found)
 	CU_ASSERT_EQUAL_FATAL(options_check(options, stderr), 0);
 	CU_ASSERT_EQUAL_FATAL(cluster_config_make(config, options, &world, error, sizeof(error)),
 			      0);
-	CU_ASSERT_EQUAL_FATAL(cluster_create(&cluster, &cluster_options, error, sizeof(error)), 0);
+	CU_ASSERT_EQUAL_FATAL(cluster_daemon_create(&daemon, &daemon_options, error, sizeof(error)),
+			      0);
 	free(config);
 	free(options);
-	return cluster;
+	return daemon;
 }
 
 static void run_for(uint32_t ms)
@@ -103,12 +104,14 @@ static int outcome_of(int *outcome)
 
 static void what_is_handed_out_is_in_the_maps_of_a_majority(void)
 {
-	struct cluster *a = start(1, true), *b;
+	struct cluster_daemon *first = start(1, true), *second;
+	struct cluster *a = cluster_daemon_cluster(first), *b;
 	struct partition_owner owner = { .partition = 3, .epoch = 9 };
 	int outcome = 0;
 
 	run_until_members(a, 1);
-	b = start(2, false);
+	second = start(2, false);
+	b = cluster_daemon_cluster(second);
 	run_until_members(a, 2);
 	run_until_members(b, 2);
 	owner.owner = gossip_self(cluster_gossip(b))->id;
@@ -118,22 +121,23 @@ static void what_is_handed_out_is_in_the_maps_of_a_majority(void)
 	CU_ASSERT_EQUAL(outcome_of(&outcome), 1);
 	CU_ASSERT_EQUAL(partition_map_epoch(gossip_map(cluster_gossip(b)), 3), 9);
 	/* Of two, one is no majority. */
-	cluster_destroy(b);
+	cluster_daemon_destroy(second);
 	outcome = 0;
 	CU_ASSERT_EQUAL(cluster_spread(a, on_done, &outcome), 0);
 	CU_ASSERT_EQUAL(outcome_of(&outcome), -1);
-	cluster_destroy(a);
+	cluster_daemon_destroy(first);
 }
 
 static void a_node_by_itself_is_a_majority(void)
 {
-	struct cluster *a = start(3, true);
+	struct cluster_daemon *daemon = start(3, true);
+	struct cluster *a = cluster_daemon_cluster(daemon);
 	int outcome = 0;
 
 	run_until_members(a, 1);
 	CU_ASSERT_EQUAL(cluster_spread(a, on_done, &outcome), 0);
 	CU_ASSERT_EQUAL(outcome, 1);
-	cluster_destroy(a);
+	cluster_daemon_destroy(daemon);
 }
 
 int main(void)
