@@ -256,14 +256,17 @@ static void seed_generators(struct sim *sim)
 void sim_run(const struct sim_options *options, struct sim_result *result)
 {
 	struct sim *sim = calloc(1, sizeof(*sim));
+	FILE *silence = fopen("/dev/null", "w");
 
-	if (!sim)
+	if (!sim || !silence)
 		abort();
 	memset(result, 0, sizeof(*result));
 	sim->options = *options;
 	sim->result = result;
-	sim->log = (struct log){ .stream = options->story ? options->story : stderr,
-				 .level = options->story ? LOG_LEVEL_INFO : LOG_LEVEL_ERROR };
+	if (options->story)
+		sim->log = (struct log){ .stream = options->story, .level = LOG_LEVEL_INFO };
+	else
+		sim->log = (struct log){ .stream = silence, .level = LOG_LEVEL_ERROR };
 	seed_generators(sim);
 	choose(sim);
 	begin(sim);
@@ -273,5 +276,6 @@ void sim_run(const struct sim_options *options, struct sim_result *result)
 		sim_node_destroy(sim->servers[i].node);
 	event_heap_fini(&sim->heap);
 	sim_history_fini(&sim->history);
+	fclose(silence);
 	free(sim);
 }

@@ -51,8 +51,7 @@ bool sim_is_copied(const struct sim *sim, uint32_t partition)
 	for (uint32_t i = 0; i < sim->node_count; i++) {
 		const struct sim_node *node = sim->servers[i].node;
 
-		if (node &&
-		    (partition_set_has(&node->held, partition) || is_ready(node, partition)))
+		if (node && (partition_set_has(node->held, partition) || is_ready(node, partition)))
 			return true;
 	}
 	return false;

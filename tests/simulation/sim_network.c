@@ -100,6 +100,22 @@ static void send_sync(void *context, uint32_t from, uint32_t to, const uint8_t *
 		 arrives_us - sim->now_us, bytes, size);
 }
 
+/* Ends the channel both ways, unless it has ended already. */
+static void reset(void *context, uint32_t from, uint32_t to)
+{
+	struct sim *sim = context;
+
+	for (uint32_t i = 0; i < 2; i++) {
+		uint32_t a = i ? from : to, b = i ? to : from;
+		struct link *link = sim_link_of(sim, a, b);
+
+		link->connection++;
+		if (!link->is_broken)
+			sim_reconnect_later(sim, a, b);
+		link->is_broken = true;
+	}
+}
+
 static bool is_arp(const uint8_t *frame)
 {
 	return wire_get_u16(frame + PACKET_AT_ETHERTYPE) == PACKET_ETHERTYPE_ARP;
@@ -128,7 +144,15 @@ static void send_frame(void *context, uint32_t from, const uint8_t *frame, size_
 struct sim_node_host sim_network_host(struct sim *sim)
 {
 	return (struct sim_node_host){
-		sim, send_gossip, send_ask, send_answer, send_sync, send_frame, sim_check_routes,
+		.context = sim,
+		.gossip = send_gossip,
+		.ask = send_ask,
+		.answer = send_answer,
+		.sync = send_sync,
+		.frame = send_frame,
+		.reset = reset,
+		.ended = sim_node_ended,
+		.routed = sim_check_routes,
 	};
 }
 
@@ -153,17 +177,16 @@ void sim_ask(struct sim *sim, const struct sim_event *event)
 	struct server *server = sim_server_of(sim, event->node);
 	const struct sim_event failed = { .kind = EVENT_UNANSWERED,
 					  .node = event->from,
+					  .from = event->node,
 					  .partition = event->partition,
 					  .number = event->number,
 					  .life = event->life };
 
 	sim->is_answered = false;
-	if (server->node && gossip_is_joined(server->node->gossip) &&
-	    !sim_link_of(sim, event->from, event->node)->is_cut) {
+	if (server->node && !sim_link_of(sim, event->from, event->node)->is_cut) {
 		sim->asker = event->from;
 		sim->asked = event->number << 2 | event->partition;
-		sim_node_take_ask(server->node, sim->now_us, event->from, event->bytes,
-				  event->size);
+		sim_node_take_ask(server->node, sim->now_us, event->bytes, event->size);
 		sim_turn_in(sim, event->node, 1);
 	}
 	if (!sim->is_answered)
@@ -195,8 +218,8 @@ void sim_take_answer(struct sim *sim, const struct sim_event *event)
 	struct sim_node *node = sim_server_of(sim, event->node)->node;
 
 	if (event->kind == EVENT_UNANSWERED || sim_link_of(sim, event->from, event->node)->is_cut)
-		sim_node_unanswered(node, sim->now_us, (enum sim_purpose)event->partition,
-				    (uint32_t)event->number);
+		sim_node_unanswered(node, sim->now_us, event->from,
+				    (enum sim_purpose)event->partition, (uint32_t)event->number);
 	else
 		sim_node_answered(node, sim->now_us, event->from,
 				  (enum sim_purpose)event->partition, (uint32_t)event->number,

@@ -1,21 +1,18 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* What godwitd is around its machines, without libevent and sockets: cluster.c and migrator_daemon.c in small. */
+/* The daemon's cluster and migrator on a network that is called, with clocks that are set. */
 #include "tests/simulation/sim_node.h"
 
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "controlplane/partition_map.h"
-#include "controlplane/route_publish.h"
+#include "controlplane/bus_greeting.h"
 #include "dataplane/packet_format.h"
 #include "dataplane/wire_codec.h"
 
 #define UNIX_MS UINT64_C(1700000000000) /* of a unit node's first moment */
-#define TICK_US 100000u
-#define SPREAD_RETRY_US 500000u
 #define FENCE_MS 5000u
-#define GOSSIP_STEPS_MAX 64u
 #define FRAME_SIZE 2048u
 
 static void require(bool what, const char *text)
@@ -81,11 +78,6 @@ static uint32_t index_of_id(const struct sim_node *node, uint64_t id)
 	return UINT32_MAX;
 }
 
-static const struct membership *members_of(const struct sim_node *node)
-{
-	return gossip_membership(node->gossip);
-}
-
 static void set_clocks(struct sim_node *node, uint64_t now_us)
 {
 	node->now_us = now_us;
@@ -93,263 +85,108 @@ static void set_clocks(struct sim_node *node, uint64_t now_us)
 	node->told_ms = now_us / 1000;
 }
 
-/* ---- routes ---- */
+/* ---- what the cluster wants ---- */
 
-static void publish(struct sim_node *node)
+static void cluster_sends(void *context, const struct node_address *to, const uint8_t *bytes,
+			  size_t size)
 {
-	const struct route_view view = { .map = gossip_map(node->gossip),
-					 .membership = members_of(node),
-					 .held = &node->held,
-					 .is_serving = gossip_is_joined(node->gossip) &&
-						       fence_is_open(&node->fence) };
-	struct route_table *table = route_publish_make(&view);
-
-	if (!table)
-		return;
-	require(dataplane_set_routes(&node->dataplane.dataplane, table) == 0, "no routes");
-	node->are_routes_old = false;
-	node->options.host.routed(node->options.host.context, node->options.index,
-				  node->dataplane.node.shared->route);
-}
-
-/* ---- gossip ---- */
-
-static void send_state(struct sim_node *node, const struct node_address *to, bool is_request,
-		       enum gossip_scope scope, enum sim_purpose purpose, uint32_t round)
-{
+	struct sim_node *node = context;
 	const struct sim_node_host *host = &node->options.host;
-	int size = gossip_state(node->gossip, is_request, scope, node->state, sizeof(node->state));
-
-	require(size > 0, "no state");
-	if (!is_request)
-		host->answer(host->context, node->options.index, node->state, (size_t)size);
-	else if (index_of_address(node, to) != UINT32_MAX)
-		host->ask(host->context, node->options.index, index_of_address(node, to), purpose,
-			  round, node->state, (size_t)size);
-}
-
-static void send_packet(struct sim_node *node, const struct gossip_action *action)
-{
-	const struct sim_node_host *host = &node->options.host;
-	uint32_t to = index_of_address(node, &action->to);
-
-	if (to != UINT32_MAX)
-		host->gossip(host->context, node->options.index, to, action->bytes, action->size);
-}
-
-static void note_peer(struct sim_node *node, uint64_t id)
-{
-	uint32_t index = index_of_id(node, id);
+	uint32_t index = index_of_address(node, to);
 
 	if (index != UINT32_MAX)
-		node->peers_changed |= 1u << index;
+		host->gossip(host->context, node->options.index, index, bytes, size);
 }
 
-static void act(struct sim_node *node, const struct gossip_action *action)
+/* The state goes out when the turn is over, as it does when a channel is opened first. */
+static int cluster_asks(void *context, const struct node_address *to, enum gossip_scope scope,
+			const struct cluster_exchange_purpose *purpose)
 {
-	switch (action->kind) {
-	case GOSSIP_SEND:
-		send_packet(node, action);
-		return;
-	case GOSSIP_PUSH_PULL:
-		send_state(node, &action->to, true, action->scope, SIM_FOR_GOSSIP, 0);
-		return;
-	case GOSSIP_REPLY_STATE:
-		send_state(node, &action->to, false, action->scope, SIM_FOR_GOSSIP, 0);
-		return;
-	case GOSSIP_MEMBER_CHANGED:
-	case GOSSIP_MEMBER_RESTARTED:
-		note_peer(node, action->id);
-		break;
-	case GOSSIP_MAP_CHANGED:
-		node->is_map_new = true;
-		break;
-	default:
-		break;
+	struct sim_node *node = context;
+	uint32_t index = index_of_address(node, to);
+
+	if (index == UINT32_MAX || node->ask_count == SIM_NODE_ASK_MAX)
+		return -ENOBUFS;
+	node->asks[node->ask_count++] = (struct sim_ask){ index, scope, *purpose };
+	return 0;
+}
+
+static void cluster_routes(void *context, struct route_table *table)
+{
+	struct sim_node *node = context;
+	const struct sim_node_host *host = &node->options.host;
+
+	require(dataplane_set_routes(&node->dataplane.dataplane, table) == 0, "no routes");
+	host->routed(host->context, node->options.index, node->dataplane.node.shared->route);
+}
+
+static void cluster_ends(void *context, enum cluster_end end)
+{
+	struct sim_node *node = context;
+
+	node->options.host.ended(node->options.host.context, node->options.index, end);
+}
+
+static void wake(void *context)
+{
+	(void)context; /* whoever calls a node asks for sim_node_due_us() afterwards */
+}
+
+/* ---- exchanges: a greeting, then a state unless it is refused ---- */
+
+static size_t put_greeting_size(struct sim_node *node, size_t size)
+{
+	wire_put_u16(node->message, (uint16_t)size);
+	return sizeof(uint16_t) + size;
+}
+
+static size_t put_open(struct sim_node *node)
+{
+	struct bus_open open = { .service = CLUSTER_EXCHANGE_SERVICE };
+
+	cluster_introduce(node->cluster, &open.peer);
+	return put_greeting_size(node, bus_open_encode(&open, node->message + sizeof(uint16_t)));
+}
+
+static size_t put_answer(struct sim_node *node, enum bus_refusal refusal, const char *detail)
+{
+	struct bus_answer answer = { .refusal = refusal };
+
+	cluster_introduce(node->cluster, &answer.peer);
+	snprintf(answer.detail, sizeof(answer.detail), "%s", detail);
+	return put_greeting_size(node,
+				 bus_answer_encode(&answer, node->message + sizeof(uint16_t)));
+}
+
+/* Behind the greeting of 'used' bytes. Returns the size of both. */
+static size_t put_state(struct sim_node *node, size_t used, bool is_request,
+			enum gossip_scope scope)
+{
+	int size = cluster_give_state(node->cluster, is_request, scope, node->message + used,
+				      sizeof(node->message) - used);
+
+	require(size > 0, "no state");
+	return used + (size_t)size;
+}
+
+static void send_asks(struct sim_node *node)
+{
+	const struct sim_node_host *host = &node->options.host;
+
+	for (uint32_t i = 0; i < node->ask_count; i++) {
+		const struct sim_ask *ask = &node->asks[i];
+		size_t size = put_state(node, put_open(node), true, ask->scope);
+
+		host->ask(host->context, node->options.index, ask->to,
+			  (enum sim_purpose)ask->purpose.kind, ask->purpose.round, node->message,
+			  size);
 	}
-	node->are_routes_old = true;
+	node->ask_count = 0;
 }
 
-static void step(struct sim_node *node, const struct gossip_event *event)
-{
-	struct gossip_actions actions = gossip_step(node->gossip, node->now_us / 1000, event);
+/* ---- what the migrator wants ---- */
 
-	for (uint32_t i = 0; i < actions.count; i++)
-		act(node, &actions.items[i]);
-}
-
-/* The end of each turn: workers and migrator learn what it brought. */
-static void settle(struct sim_node *node)
-{
-	if (node->are_routes_old)
-		publish(node);
-	while (node->peers_changed || node->is_map_new) {
-		uint32_t changed = node->peers_changed;
-
-		node->peers_changed = 0;
-		for (; changed; changed &= changed - 1)
-			migrator_peer_changed(node->migrator,
-					      sim_node_id((uint32_t)__builtin_ctz(changed)));
-		if (node->is_map_new) {
-			node->is_map_new = false;
-			migrator_map_changed(node->migrator);
-		}
-	}
-	if (node->are_routes_old)
-		publish(node);
-}
-
-static void run(struct sim_node *node, const struct gossip_event *event)
-{
-	step(node, event);
-	settle(node);
-}
-
-/* ---- fence ---- */
-
-static void follow_fence(struct sim_node *node, enum fence_step next);
-
-static uint32_t ask_members(struct sim_node *node, enum sim_purpose purpose, uint32_t round,
-			    enum member_state worst)
-{
-	uint32_t count = 0;
-
-	for (uint32_t i = 1; i < membership_index_end(members_of(node)); i++) {
-		const struct member *member = membership_at(members_of(node), i);
-
-		if (!member || member_state(member) > worst)
-			continue;
-		count++;
-		send_state(node, &member->node.control, true, GOSSIP_SCOPE_ALL, purpose, round);
-	}
-	return count;
-}
-
-static void follow_fence(struct sim_node *node, enum fence_step next)
-{
-	if (next == FENCE_DO_ASK)
-		follow_fence(node, fence_asked(&node->fence,
-					       ask_members(node, SIM_FOR_FENCE, node->fence.round,
-							   MEMBER_ALIVE)));
-	else if (next != FENCE_NOTHING)
-		node->are_routes_old = true;
-}
-
-static void tick_fence(struct sim_node *node)
-{
-	uint64_t now = node->now_us / 1000;
-
-	follow_fence(node, fence_tick(&node->fence, now,
-				      membership_majority_seen_ms(members_of(node), now),
-				      membership_sees_majority(members_of(node), now)));
-}
-
-/* ---- claims that a majority has to know of ---- */
-
-static uint32_t count_members(const struct sim_node *node)
-{
-	uint32_t count = 1;
-
-	for (uint32_t i = 1; i < membership_index_end(members_of(node)); i++) {
-		const struct member *member = membership_at(members_of(node), i);
-
-		count += member && member_state(member) <= MEMBER_DEAD;
-	}
-	return count;
-}
-
-static void spread_answered(struct sim_node *node, uint32_t round, bool is_ok)
-{
-	struct sim_round *spread = &node->spread;
-
-	if (!spread->is_under_way || round != spread->number)
-		return;
-	spread->taken += is_ok;
-	if (--spread->outstanding > 0)
-		return;
-	spread->is_under_way = false;
-	if (2 * (spread->taken + 1) <= count_members(node))
-		return;
-	for (uint32_t p = 0; p < node->options.partition_count; p++) {
-		if (!partition_set_has(&node->in_round, p) ||
-		    !partition_set_has(&node->announcing, p))
-			continue;
-		partition_set_remove(&node->announcing, p);
-		migrator_announced(node->migrator, p);
-	}
-}
-
-static void tick_spread(struct sim_node *node)
-{
-	struct sim_round *spread = &node->spread;
-
-	if (partition_set_is_empty(&node->announcing) || spread->is_under_way ||
-	    node->now_us < node->spread_at_us)
-		return;
-	node->spread_at_us = node->now_us + SPREAD_RETRY_US;
-	node->in_round = node->announcing;
-	spread->is_under_way = true;
-	spread->number++;
-	spread->taken = 0;
-	spread->outstanding = 1 + ask_members(node, SIM_FOR_SPREAD, spread->number, MEMBER_SUSPECT);
-	spread_answered(node, spread->number, false);
-}
-
-/* ---- partitions of an earlier life ---- */
-
-static bool is_moving(const struct sim_node *node, uint32_t partition)
-{
-	for (uint32_t i = 0; i < membership_index_end(members_of(node)); i++) {
-		const struct member *member = membership_at(members_of(node), i);
-
-		if (member && (i == 0 || member_state(member) <= MEMBER_SUSPECT) &&
-		    (node_is_importing(&member->node, partition) ||
-		     node_is_migrating(&member->node, partition)))
-			return true;
-	}
-	return false;
-}
-
-static void tick_take_back(struct sim_node *node)
-{
-	const struct partition_map *map = gossip_map(node->gossip);
-	uint64_t now = node->now_us / 1000;
-
-	if (!fence_is_open(&node->fence) || !membership_sees_majority(members_of(node), now))
-		return;
-	for (uint32_t p = 0; p < map->partition_count; p++) {
-		if (partition_map_owner(map, p) != node->id || partition_set_has(&node->held, p) ||
-		    is_moving(node, p) ||
-		    gossip_claim(node->gossip, now, p, partition_map_epoch(map, p)) != 0)
-			continue;
-		partition_set_add(&node->held, p);
-		node->is_map_new = true;
-		node->are_routes_old = true;
-	}
-}
-
-static void tick(struct sim_node *node)
-{
-	uint64_t now = node->now_us / 1000;
-
-	if (node->now_us - node->ticked_us < TICK_US || !gossip_is_joined(node->gossip))
-		return;
-	node->ticked_us = node->now_us;
-	tick_fence(node);
-	tick_take_back(node);
-	tick_spread(node);
-	migrator_set_majority(node->migrator, membership_sees_majority(members_of(node), now) &&
-						      fence_is_open(&node->fence));
-}
-
-/* ---- the migrator's host ---- */
-
-static uint64_t host_generation(void *context)
-{
-	return gossip_self(((const struct sim_node *)context)->gossip)->generation;
-}
-
-static void host_send(void *context, uint64_t to, const uint8_t *bytes, size_t size)
+static void migrator_sends(void *context, uint64_t to, const uint8_t *bytes, size_t size)
 {
 	struct sim_node *node = context;
 	const struct sim_node_host *host = &node->options.host;
@@ -359,80 +196,23 @@ static void host_send(void *context, uint64_t to, const uint8_t *bytes, size_t s
 	host->sync(host->context, node->options.index, index, bytes, size);
 }
 
-static bool host_find_peer(void *context, uint64_t id, struct migrator_peer *peer)
-{
-	const struct member *member = membership_find(members_of(context), id);
-
-	if (!member)
-		return false;
-	peer->state = member_state(member) <= MEMBER_SUSPECT ? MIGRATION_PEER_ALIVE
-		      : member_state(member) == MEMBER_DEAD  ? MIGRATION_PEER_SUSPECTED_DEAD
-							     : MIGRATION_PEER_GONE;
-	peer->generation = member->node.generation;
-	return true;
-}
-
-static const char *host_name(void *context, uint64_t id, char text[NODE_NAME_SIZE])
-{
-	make_name(text, index_of_id(context, id));
-	return text;
-}
-
-static void host_mark(void *context, const struct partition_set *importing,
-		      const struct partition_set *migrating)
+static void migrator_resets(void *context, uint64_t other)
 {
 	struct sim_node *node = context;
-	struct node self = *gossip_self(node->gossip);
+	const struct sim_node_host *host = &node->options.host;
+	uint32_t index = index_of_id(node, other);
 
-	self.importing_partitions = *importing;
-	self.migrating_partitions = *migrating;
-	step(node, &(struct gossip_event){ .kind = GOSSIP_UPDATE_SELF, .node = &self });
-}
-
-static void host_hold(void *context, uint32_t partition, bool is_held)
-{
-	struct sim_node *node = context;
-
-	if (is_held)
-		partition_set_add(&node->held, partition);
-	else
-		partition_set_remove(&node->held, partition);
-	node->are_routes_old = true;
-}
-
-static void host_record_owner(void *context, const struct partition_owner *owner)
-{
-	struct sim_node *node = context;
-
-	node->is_map_new |= gossip_learn(node->gossip, node->now_us / 1000, owner);
-}
-
-static void host_publish(void *context)
-{
-	publish(context);
-}
-
-static void host_announce(void *context, uint32_t partition)
-{
-	partition_set_add(&((struct sim_node *)context)->announcing, partition);
-}
-
-static void host_wake(void *context)
-{
-	((struct sim_node *)context)->is_woken = true;
+	if (index != UINT32_MAX)
+		host->reset(host->context, node->options.index, index);
 }
 
 /* ---- life ---- */
 
-static void create_gossip(struct sim_node *node)
+static void make_self(struct sim_node *node, struct node *self)
 {
 	const struct sim_node_options *options = &node->options;
-	struct gossip_options gossip_options = {
-		.membership = { .seed = prng_next(&node->prng),
-				.node_count_max = options->node_count },
-		.partition_count_max = options->partition_count,
-	};
-	struct node self = {
+
+	*self = (struct node){
 		.id = node->id,
 		.generation = options->generation,
 		.state = NODE_ACTIVE,
@@ -441,58 +221,68 @@ static void create_gossip(struct sim_node *node)
 		.workers = (uint16_t)options->worker_count,
 		.weight = NODE_WEIGHT_DEFAULT,
 	};
-
-	make_name(self.name, options->index);
-	random_bytes(node, self.session_secret, sizeof(self.session_secret));
-	require(gossip_create(&node->gossip, &gossip_options, &self, node->now_us / 1000) == 0,
-		"no gossip");
-	fence_init(&node->fence, FENCE_MS);
+	make_name(self->name, options->index);
+	random_bytes(node, self->session_secret, sizeof(self->session_secret));
 }
 
-/* Before the node knows any map: nobody owns anything. */
-static void publish_nothing(struct sim_node *node)
+/* Any other node may be asked to join. */
+static void make_config(struct sim_node *node, struct cluster_config *config)
 {
-	struct partition_map *map = calloc(1, sizeof(*map));
-	struct partition_set none = { { 0 } };
-	struct route_view view = { map, members_of(node), &none, false };
-	struct route_table *table;
+	*config = (struct cluster_config){
+		.name = "simulated",
+		.partition_count = node->options.partition_count,
+		.has_bus = true,
+		.is_joining = true,
+		.is_fencing = true,
+		.fence_ms = FENCE_MS,
+		.probe_ms = MEMBERSHIP_PROBE_INTERVAL_MS,
+	};
+	make_self(node, &config->self);
+	for (uint32_t i = 0; i < node->options.node_count; i++) {
+		if (i != node->options.index)
+			config->seeds[config->seed_count++] = address_of(i);
+	}
+}
 
-	require(map, "no memory");
-	partition_map_init(map, node->options.partition_count);
-	table = route_publish_make(&view);
-	require(table && dataplane_set_routes(&node->dataplane.dataplane, table) == 0, "no routes");
-	free(map);
+static void create_cluster(struct sim_node *node)
+{
+	struct cluster_config config;
+	const struct cluster_options options = {
+		.config = &config,
+		.world = &node->world,
+		.log = &node->log,
+		.host = { .context = node,
+			  .send = cluster_sends,
+			  .exchange = cluster_asks,
+			  .set_routes = cluster_routes,
+			  .wake = wake,
+			  .end = cluster_ends },
+	};
+
+	make_config(node, &config);
+	require(cluster_create(&node->cluster, &options) == 0, "no cluster");
+	node->gossip = cluster_gossip(node->cluster);
+	node->held = cluster_held(node->cluster);
 }
 
 static void create_migrator(struct sim_node *node)
 {
-	struct migrator_options options = {
-		.self = node->id,
-		.source_max = 4,
-		.target_max = 4,
-		.ring_size = node->options.ring_size,
-		.migration = node->options.migration,
-		.map = gossip_map(node->gossip),
-		.held = &node->held,
+	const struct migrator_binding_options options = {
+		.cluster = node->cluster,
 		.dataplane = &node->dataplane.dataplane,
 		.reader = &node->dataplane.reader,
 		.world = &node->world,
 		.log = &node->log,
-		.host = { .context = node,
-			  .generation = host_generation,
-			  .send = host_send,
-			  .find_peer = host_find_peer,
-			  .name = host_name,
-			  .mark = host_mark,
-			  .hold = host_hold,
-			  .record_owner = host_record_owner,
-			  .publish = host_publish,
-			  .announce = host_announce,
-			  .wake = host_wake },
+		.source_max = 4,
+		.target_max = 4,
+		.ring_size = node->options.ring_size,
+		.migration = node->options.migration,
+		.host = { node, migrator_sends, migrator_resets, wake },
 	};
 
-	options.migration.claim_ms = 2 * FENCE_MS + 1000;
-	require(migrator_create(&node->migrator, &options) == 0, "no migrator");
+	require(migrator_binding_create(&node->binding, &options) == 0, "no migrator");
+	node->migrator = migrator_binding_migrator(node->binding);
+	migrator_binding_start(node->binding);
 }
 
 static void create_dataplane(struct sim_node *node)
@@ -523,9 +313,8 @@ struct sim_node *sim_node_create(const struct sim_node_options *options)
 	node->world = (struct world){ now_ms, unix_ms, random_bytes, node };
 	node->log = *options->log;
 	node->log.world = &node->world;
-	create_gossip(node);
 	create_dataplane(node);
-	publish_nothing(node);
+	create_cluster(node);
 	unit_dataplane_turn(&node->dataplane);
 	create_migrator(node);
 	return node;
@@ -535,33 +324,24 @@ void sim_node_destroy(struct sim_node *node)
 {
 	if (!node)
 		return;
-	migrator_destroy(node->migrator);
-	gossip_destroy(node->gossip);
+	migrator_binding_destroy(node->binding);
+	cluster_destroy(node->cluster);
 	unit_dataplane_destroy(&node->dataplane);
 	free(node);
 }
 
 void sim_node_found(struct sim_node *node)
 {
-	for (uint32_t p = 0; p < node->options.partition_count; p++)
-		partition_set_add(&node->held, p);
-	fence_open(&node->fence);
-	run(node, &(struct gossip_event){ .kind = GOSSIP_BOOTSTRAP,
-					  .partition_count = node->options.partition_count,
-					  .id = 1 });
+	char error[CLUSTER_ERROR_SIZE];
+
+	require(cluster_found(node->cluster, error) == 0, error);
+	send_asks(node);
 }
 
 void sim_node_join(struct sim_node *node)
 {
-	struct node_address seeds[GOSSIP_SEED_COUNT_MAX];
-	uint32_t count = 0;
-
-	for (uint32_t i = 0; i < node->options.node_count; i++) {
-		if (i != node->options.index)
-			seeds[count++] = address_of(i);
-	}
-	run(node,
-	    &(struct gossip_event){ .kind = GOSSIP_JOIN, .seeds = seeds, .seed_count = count });
+	cluster_start(node->cluster);
+	send_asks(node);
 }
 
 /* ---- turns ---- */
@@ -576,45 +356,24 @@ static void send_frames(struct sim_node *node)
 		host->frame(host->context, node->options.index, frame, size);
 }
 
-static void run_timers(struct sim_node *node)
-{
-	const struct gossip_event timer = { .kind = GOSSIP_TIMER };
-
-	for (uint32_t i = 0; i < GOSSIP_STEPS_MAX; i++) {
-		if (gossip_deadline_ms(node->gossip) > node->now_us / 1000)
-			break;
-		step(node, &timer);
-	}
-	tick(node);
-	settle(node);
-}
-
 void sim_node_turn(struct sim_node *node, uint64_t now_us)
 {
 	set_clocks(node, now_us);
 	unit_dataplane_turn(&node->dataplane);
-	run_timers(node);
-	migrator_run(node->migrator);
-	settle(node);
-	node->is_woken = false;
+	cluster_turn(node->cluster);
+	migrator_binding_run(node->binding);
+	send_asks(node);
 	send_frames(node);
 }
 
 uint64_t sim_node_due_us(const struct sim_node *node)
 {
 	/* Whole milliseconds: what a simulated worker has done is not worth more turns. */
-	uint64_t wait_ms = migrator_wait_us(node->migrator) / 1000 +
-			   (migrator_wait_us(node->migrator) % 1000 != 0);
-	uint64_t due_us = node->ticked_us + TICK_US;
-	uint64_t gossip_us = gossip_deadline_ms(node->gossip) * 1000;
+	uint64_t wait_ms = (migrator_binding_wait_us(node->binding) + 999) / 1000;
+	uint64_t migrator_us = node->now_us + wait_ms * 1000;
+	uint64_t cluster_us = cluster_due_ms(node->cluster) * 1000;
 
-	if (due_us < node->now_us)
-		due_us = node->now_us + TICK_US;
-	if (wait_ms < 1000 && node->now_us + wait_ms * 1000 < due_us)
-		due_us = node->now_us + wait_ms * 1000;
-	if (gossip_us < due_us)
-		due_us = gossip_us;
-	return due_us;
+	return cluster_us < migrator_us ? cluster_us : migrator_us;
 }
 
 /* ---- what comes ---- */
@@ -640,43 +399,80 @@ void sim_node_take_frame(struct sim_node *node, uint64_t now_us, const uint8_t *
 void sim_node_take_gossip(struct sim_node *node, uint64_t now_us, uint32_t from,
 			  const uint8_t *bytes, size_t size)
 {
+	const struct node_address address = address_of(from);
+
 	set_clocks(node, now_us);
-	if (gossip_is_joined(node->gossip))
-		run(node, &(struct gossip_event){ .kind = GOSSIP_PACKET,
-						  .from = address_of(from),
-						  .bytes = bytes,
-						  .size = size });
+	cluster_take_datagram(node->cluster, &address, bytes, size);
+	send_asks(node);
 }
 
-void sim_node_take_ask(struct sim_node *node, uint64_t now_us, uint32_t from, const uint8_t *bytes,
-		       size_t size)
+static void send_answer(struct sim_node *node, size_t size)
 {
+	const struct sim_node_host *host = &node->options.host;
+
+	host->answer(host->context, node->options.index, node->message, size);
+}
+
+void sim_node_take_ask(struct sim_node *node, uint64_t now_us, const uint8_t *bytes, size_t size)
+{
+	size_t greeting = wire_get_u16(bytes);
+	const uint8_t *state = bytes + sizeof(uint16_t) + greeting;
+	char detail[BUS_DETAIL_SIZE] = "";
+	enum gossip_scope scope;
+	enum bus_refusal refusal;
+	struct bus_open open;
+
 	set_clocks(node, now_us);
-	run(node,
-	    &(struct gossip_event){
-		    .kind = GOSSIP_STATE, .from = address_of(from), .bytes = bytes, .size = size });
+	require(bus_open_decode(&open, bytes + sizeof(uint16_t), greeting) == 0, "no greeting");
+	refusal = cluster_admit(node->cluster, &open, detail);
+	if (refusal != BUS_ACCEPTED)
+		send_answer(node, put_answer(node, refusal, detail));
+	else if (cluster_take_state(node->cluster, state, (size_t)(bytes + size - state), &scope))
+		send_answer(node,
+			    put_state(node, put_answer(node, BUS_ACCEPTED, ""), false, scope));
+	send_asks(node);
+}
+
+static void exchanged(struct sim_node *node, uint32_t with, enum sim_purpose purpose,
+		      uint32_t round, const struct bus_close *close)
+{
+	const struct cluster_exchange_purpose wanted = { (enum cluster_exchange_kind)purpose,
+							 round };
+	const struct node_address address = address_of(with);
+
+	cluster_exchanged(node->cluster, &address, &wanted, close);
+	send_asks(node);
 }
 
 void sim_node_answered(struct sim_node *node, uint64_t now_us, uint32_t from,
 		       enum sim_purpose purpose, uint32_t round, const uint8_t *bytes, size_t size)
 {
-	sim_node_take_ask(node, now_us, from, bytes, size);
-	if (purpose == SIM_FOR_FENCE)
-		follow_fence(node, fence_answered(&node->fence, now_us / 1000, round, true));
-	if (purpose == SIM_FOR_SPREAD)
-		spread_answered(node, round, true);
-	settle(node);
+	size_t greeting = wire_get_u16(bytes);
+	const uint8_t *state = bytes + sizeof(uint16_t) + greeting;
+	struct bus_close close = { .kind = BUS_CLOSE_REFUSED };
+	enum gossip_scope scope;
+	struct bus_answer answer;
+
+	set_clocks(node, now_us);
+	require(bus_answer_decode(&answer, bytes + sizeof(uint16_t), greeting) == 0, "no answer");
+	if (answer.refusal == BUS_ACCEPTED) {
+		cluster_take_state(node->cluster, state, (size_t)(bytes + size - state), &scope);
+		exchanged(node, from, purpose, round, NULL);
+		return;
+	}
+	close.refusal = answer.refusal;
+	close.peer = answer.peer;
+	memcpy(close.detail, answer.detail, sizeof(close.detail));
+	exchanged(node, from, purpose, round, &close);
 }
 
-void sim_node_unanswered(struct sim_node *node, uint64_t now_us, enum sim_purpose purpose,
-			 uint32_t round)
+void sim_node_unanswered(struct sim_node *node, uint64_t now_us, uint32_t from,
+			 enum sim_purpose purpose, uint32_t round)
 {
+	const struct bus_close close = { .kind = BUS_CLOSE_TIMEOUT };
+
 	set_clocks(node, now_us);
-	if (purpose == SIM_FOR_FENCE)
-		follow_fence(node, fence_answered(&node->fence, now_us / 1000, round, false));
-	if (purpose == SIM_FOR_SPREAD)
-		spread_answered(node, round, false);
-	settle(node);
+	exchanged(node, from, purpose, round, &close);
 }
 
 void sim_node_take_sync(struct sim_node *node, uint64_t now_us, uint32_t from, const uint8_t *bytes,
@@ -684,14 +480,14 @@ void sim_node_take_sync(struct sim_node *node, uint64_t now_us, uint32_t from, c
 {
 	set_clocks(node, now_us);
 	migrator_take_frame(node->migrator, sim_node_id(from), bytes, size);
-	settle(node);
+	send_asks(node);
 }
 
 void sim_node_connected(struct sim_node *node, uint64_t now_us, uint32_t to)
 {
 	set_clocks(node, now_us);
 	migrator_connected(node->migrator, sim_node_id(to));
-	settle(node);
+	send_asks(node);
 }
 
 /* ---- questions ---- */
@@ -708,18 +504,20 @@ bool sim_node_is_fenced(const struct sim_node *node, uint32_t partition)
 
 bool sim_node_is_open(const struct sim_node *node)
 {
-	return gossip_is_joined(node->gossip) && fence_is_open(&node->fence);
+	return cluster_is_serving(node->cluster);
 }
 
 bool sim_node_is_settled(const struct sim_node *node)
 {
-	for (uint32_t i = 0; i < membership_index_end(members_of(node)); i++) {
-		const struct member *member = membership_at(members_of(node), i);
+	const struct membership *members = gossip_membership(node->gossip);
 
-		if (member && i > 0 && member_state(member) != MEMBER_ALIVE)
+	for (uint32_t i = 1; i < membership_index_end(members); i++) {
+		const struct member *member = membership_at(members, i);
+
+		if (member && member_state(member) != MEMBER_ALIVE)
 			return false;
 	}
 	return sim_node_is_open(node) && migrator_is_idle(node->migrator) &&
-	       migrator_count(node->migrator) == 0 && partition_set_is_empty(&node->announcing) &&
-	       !node->are_routes_old;
+	       migrator_count(node->migrator) == 0 &&
+	       !migrator_binding_is_announcing(node->binding);
 }

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* One life of a simulated node: production data plane, storage, gossip, fence and migrator, without threads, sockets, clocks. */
+/* One life of a simulated node: production data plane, storage, cluster and migrator, without threads, sockets, clocks. */
 #ifndef TESTS_SIMULATION_SIM_NODE_H
 #define TESTS_SIMULATION_SIM_NODE_H
 
@@ -7,18 +7,17 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "controlplane/fence.h"
-#include "controlplane/gossip.h"
+#include "controlplane/cluster_host.h"
 #include "controlplane/log.h"
-#include "controlplane/migrator_host.h"
+#include "controlplane/migrator_binding.h"
 #include "controlplane/prng.h"
 #include "tests/unit/unit_dataplane.h"
 
 /* What a whole state is sent for; told when the answer has come. */
 enum sim_purpose {
-	SIM_FOR_GOSSIP,
-	SIM_FOR_FENCE,
-	SIM_FOR_SPREAD,
+	SIM_FOR_GOSSIP = CLUSTER_EXCHANGE_GOSSIP,
+	SIM_FOR_FENCE = CLUSTER_EXCHANGE_FENCE,
+	SIM_FOR_SPREAD = CLUSTER_EXCHANGE_SPREAD,
 };
 
 /* Where a node's doings go. 'node' is the index of the one that does it, or that it is for. */
@@ -33,6 +32,10 @@ struct sim_node_host {
 	void (*answer)(void *context, uint32_t from, const uint8_t *bytes, size_t size);
 	void (*sync)(void *context, uint32_t from, uint32_t to, const uint8_t *bytes, size_t size);
 	void (*frame)(void *context, uint32_t from, const uint8_t *frame, size_t size);
+	/* The channel that carries what 'from' syncs with 'to' ends, and is opened again. */
+	void (*reset)(void *context, uint32_t from, uint32_t to);
+	/* The node's process would end now. */
+	void (*ended)(void *context, uint32_t node, enum cluster_end end);
 	/* The node serves other partitions than before, or others see other owners. */
 	void (*routed)(void *context, uint32_t node, const struct route_table *table);
 };
@@ -50,16 +53,16 @@ struct sim_node_options {
 	uint64_t now_us;
 	struct migration_options migration;
 	struct sim_node_host host;
-	const struct log *log; /* lines of the migrator */
+	const struct log *log;
 };
 
-/* A round of questions to all members. */
-struct sim_round {
-	bool is_under_way;
-	uint32_t number;
-	uint32_t outstanding;
-	uint32_t taken;
+/* An exchange that is wanted. */
+struct sim_ask {
+	uint32_t to;
+	enum gossip_scope scope;
+	struct cluster_exchange_purpose purpose;
 };
+#define SIM_NODE_ASK_MAX 128u
 
 /* Thread safety: none. */
 struct sim_node {
@@ -71,20 +74,14 @@ struct sim_node {
 	struct log log;
 	struct unit_dataplane dataplane;
 	uint64_t told_ms; /* the data plane */
-	struct gossip *gossip;
-	struct fence fence;
-	struct migrator *migrator;
-	struct partition_set held;
-	bool are_routes_old;
-	bool is_map_new;        /* the migrator does not know */
-	bool is_woken;          /* the migrator asks for its turn */
-	uint32_t peers_changed; /* bit i: node i */
-	struct partition_set announcing;
-	struct partition_set in_round;
-	struct sim_round spread;
-	uint64_t spread_at_us;
-	uint64_t ticked_us;
-	uint8_t state[65536];
+	struct cluster *cluster;
+	const struct gossip *gossip;      /* the cluster's */
+	const struct partition_set *held; /* likewise */
+	struct migrator_binding *binding;
+	struct migrator *migrator; /* the binding's */
+	uint32_t ask_count;
+	struct sim_ask asks[SIM_NODE_ASK_MAX];
+	uint8_t message[65536];
 };
 
 /* Aborts when anything fails. */
@@ -107,12 +104,11 @@ void sim_node_take_frame(struct sim_node *node, uint64_t now_us, const uint8_t *
 void sim_node_take_gossip(struct sim_node *node, uint64_t now_us, uint32_t from,
 			  const uint8_t *bytes, size_t size);
 /* An ask of another node; host.answer() is called meanwhile when it is to be answered. */
-void sim_node_take_ask(struct sim_node *node, uint64_t now_us, uint32_t from, const uint8_t *bytes,
-		       size_t size);
+void sim_node_take_ask(struct sim_node *node, uint64_t now_us, const uint8_t *bytes, size_t size);
 void sim_node_answered(struct sim_node *node, uint64_t now_us, uint32_t from,
 		       enum sim_purpose purpose, uint32_t round, const uint8_t *bytes, size_t size);
-void sim_node_unanswered(struct sim_node *node, uint64_t now_us, enum sim_purpose purpose,
-			 uint32_t round);
+void sim_node_unanswered(struct sim_node *node, uint64_t now_us, uint32_t from,
+			 enum sim_purpose purpose, uint32_t round);
 void sim_node_take_sync(struct sim_node *node, uint64_t now_us, uint32_t from, const uint8_t *bytes,
 			size_t size);
 void sim_node_connected(struct sim_node *node, uint64_t now_us, uint32_t to);

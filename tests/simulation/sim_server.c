@@ -5,6 +5,7 @@
 #include <inttypes.h>
 #include <string.h>
 
+#define RESTART_US 1000000u /* of a node that its cluster has ended */
 #define BUSY_TURN_US 300u
 #define IDLE_TURN_US 10000u
 /* Frames that wait longer in a node that stands still are lost: its rings are small. What waits is executed within
@@ -46,6 +47,7 @@ void sim_start_node(struct sim *sim, uint32_t index)
 	server->life++;
 	server->turn_us = 0;
 	server->paused_us = 0;
+	server->has_ended = false;
 	memset(server->parked_since_us, 0, sizeof(server->parked_since_us));
 	server->node = sim_node_create(&options);
 	sim_tell(sim, "node %u starts, life %" PRIu64, index, server->life);
@@ -87,6 +89,23 @@ void sim_restart_node(struct sim *sim, uint32_t index)
 	sim_node_join(sim_server_of(sim, index)->node);
 }
 
+void sim_node_ended(void *context, uint32_t node, enum cluster_end end)
+{
+	struct sim *sim = context;
+
+	sim_tell(sim, "node %u ends (%d)", node, (int)end);
+	sim_server_of(sim, node)->has_ended = true;
+}
+
+static void end_if_wanted(struct sim *sim, uint32_t index)
+{
+	if (!sim_server_of(sim, index)->has_ended)
+		return;
+	sim_crash_node(sim, index);
+	sim_push(sim, (struct sim_event){ .kind = EVENT_RESTART, .node = index }, RESTART_US, NULL,
+		 0);
+}
+
 static void turn(struct sim *sim, const struct sim_event *event)
 {
 	struct server *server = sim_server_of(sim, event->node);
@@ -125,7 +144,7 @@ bool sim_put_off(struct sim *sim, struct sim_event *event)
 	return true;
 }
 
-void sim_happen_at_node(struct sim *sim, const struct sim_event *event)
+static void happen(struct sim *sim, const struct sim_event *event)
 {
 	struct sim_node *node = sim_server_of(sim, event->node)->node;
 
@@ -153,4 +172,10 @@ void sim_happen_at_node(struct sim *sim, const struct sim_event *event)
 	sim_turn_in(sim, event->node,
 		    sim_node_due_us(node) > sim->now_us + 1 ? sim_node_due_us(node) - sim->now_us
 							    : 1);
+}
+
+void sim_happen_at_node(struct sim *sim, const struct sim_event *event)
+{
+	happen(sim, event);
+	end_if_wanted(sim, event->node);
 }

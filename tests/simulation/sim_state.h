@@ -37,6 +37,7 @@ struct server {
 	bool is_back;       /* in this life it has joined, and asked the others what it missed */
 	uint64_t turn_us;   /* of the TURN event that counts */
 	uint64_t paused_us; /* stands still until then */
+	bool has_ended;     /* its process would, after the present event */
 	uint64_t parked_since_us[SIM_PARTITION_MAX];
 };
 
@@ -141,6 +142,9 @@ void sim_start_node(struct sim *sim, uint32_t index);
 void sim_crash_node(struct sim *sim, uint32_t index);
 /* Starts it and lets it join, if it is down. */
 void sim_restart_node(struct sim *sim, uint32_t index);
+
+/* Its cluster wants the process to end: it does so soon, and is started again. */
+void sim_node_ended(void *context, uint32_t node, enum cluster_end end);
 
 /* Puts off what a node that stands still should do; whether it did. */
 bool sim_put_off(struct sim *sim, struct sim_event *event);
