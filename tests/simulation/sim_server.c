@@ -49,6 +49,7 @@ void sim_start_node(struct sim *sim, uint32_t index)
 	server->paused_us = 0;
 	server->has_ended = false;
 	memset(server->parked_since_us, 0, sizeof(server->parked_since_us));
+	memset(server->fenced_since_us, 0, sizeof(server->fenced_since_us));
 	server->node = sim_node_create(&options);
 	sim_tell(sim, "node %u starts, life %" PRIu64, index, server->life);
 	sim_turn_in(sim, index, 1);
@@ -117,6 +118,7 @@ static void turn(struct sim *sim, const struct sim_event *event)
 	sim_node_turn(node, sim->now_us);
 	server->is_back |= sim_node_is_open(node);
 	sim_check_parking(sim, event->node);
+	sim_check_moves(sim, event->node);
 	if (migrator_is_idle(node->migrator) && dataplane_parked(&node->dataplane.dataplane) == 0) {
 		if (sim_node_due_us(node) < sim->now_us + wait_us)
 			wait_us = sim_node_due_us(node) > sim->now_us

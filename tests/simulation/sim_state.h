@@ -39,6 +39,7 @@ struct server {
 	uint64_t paused_us; /* stands still until then */
 	bool has_ended;     /* its process would, after the present event */
 	uint64_t parked_since_us[SIM_PARTITION_MAX];
+	uint64_t fenced_since_us[SIM_PARTITION_MAX]; /* as the source of a move */
 };
 
 /* A fault that lasts. */
@@ -186,5 +187,10 @@ bool sim_is_settled(struct sim *sim);
 void sim_tell_unsettled(struct sim *sim);
 /* Clients end, and every key is read once more. */
 void sim_verify(struct sim *sim);
+
+/* ---- sim_checks_moves.c ---- */
+
+/* What must hold of migrations after each turn of a node (invariants 2 and 4). */
+void sim_check_moves(struct sim *sim, uint32_t index);
 
 #endif
