@@ -185,7 +185,7 @@ COVERAGE_FLAGS := BUILD=$(COVERAGE_BUILD) OPT=-Og SANITIZE="--coverage -Wno-erro
 coverage: ## run the tests in a build that counts, print lines and branches run by folder (COVERAGE_SUITES=...)
 	find $(COVERAGE_BUILD) -name '*.gcda' -delete 2>/dev/null || true
 	$(MAKE) $(COVERAGE_FLAGS) all build-tests examples $(patsubst $(BUILD)/%,$(COVERAGE_BUILD)/%,$(INTEGRATION_BIN))
-	-$(MAKE) -k -j1 $(COVERAGE_FLAGS) $(COVERAGE_SUITES)
+	-+END_GENTLY=1 $(MAKE) -k -j1 $(COVERAGE_FLAGS) $(COVERAGE_SUITES)
 	scripts/coverage $(COVERAGE_BUILD)
 
 # ---- fuzzing ----

@@ -238,12 +238,27 @@ logged() {
 
 # ---- running ----
 
-# Ends what the case left; processes are its own children, so their numbers cannot have been given to others.
+# Asks what the case left to end, and waits; who is stopped or does not listen stays.
+end_gently() {
+	local pid end=$((SECONDS + END_S_MAX))
+	while read -r pid; do
+		kill -s TERM "$pid" 2>/dev/null
+	done <"$WORK/pids"
+	while read -r pid; do
+		while [ -d "/proc/$pid" ] && ! grep -q '^State:.*[ZT]' "/proc/$pid/status" && [ $SECONDS -lt $end ]; do
+			sleep 0.05
+		done
+	done <"$WORK/pids"
+}
+
+# Ends what the case left; processes are its own children, so their numbers cannot have been given to others. With END_GENTLY
+# programs may do what they do at their end, such as write down what of them ran.
 case_clean() {
 	trap - EXIT
 	set +e
 	local pid name
 	if [ -f "$WORK/pids" ]; then
+		[ -z "${END_GENTLY:-}" ] || end_gently
 		while read -r pid; do
 			kill -s KILL "$pid" 2>/dev/null && wait "$pid" 2>/dev/null
 		done <"$WORK/pids"

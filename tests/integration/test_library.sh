@@ -18,14 +18,14 @@ declared_functions() {
 	grep '^GODWIT_API' "$TOP/dataplane/client/godwit.h" | grep -o 'godwit_[a-z_]*(' | tr -d '(' | sort
 }
 
-# A library with a sanitizer in it needs and has more than the one that is installed.
-skip_when_sanitized() {
-	! nm -D "$LIBRARY/libgodwit.so" | grep -q __asan || skip "built with a sanitizer"
+# A library with a sanitizer or counters in it needs and has more than the one that is installed.
+skip_when_instrumented() {
+	! nm -D "$LIBRARY/libgodwit.so" | grep -Eq '__asan|gcov' || skip "built with a sanitizer or counters"
 }
 
 test_both_libraries_export_what_the_header_declares_and_nothing_else() {
 	install_library /usr
-	skip_when_sanitized
+	skip_when_instrumented
 	[ "$(declared_functions | wc -l)" -gt 25 ] || fail "the header is misread: $(declared_functions)"
 	expect_equal "exported by the shared library" \
 		"$(nm -D --defined-only "$LIBRARY/libgodwit.so" | awk '{ print $2, $3 }' | sort)" \
@@ -37,7 +37,7 @@ test_both_libraries_export_what_the_header_declares_and_nothing_else() {
 
 test_it_needs_libc_alone_and_has_no_global_state() {
 	install_library /usr
-	skip_when_sanitized
+	skip_when_instrumented
 	expect_equal "libraries it needs" \
 		"$(objdump -p "$LIBRARY/libgodwit.so" | awk '$1 == "NEEDED" { print $2 }')" "libc.so.6"
 	expect_equal "writable data" "$(nm "$LIBRARY/libgodwit.a" | grep -E ' [bBcCdD] ' || true)" ""
@@ -106,7 +106,7 @@ build_and_run() {
 test_programs_outside_the_tree_build_and_run() {
 	local compiler standard built=0
 	install_library /usr
-	skip_when_sanitized
+	skip_when_instrumented
 	net_create a
 	node_start a
 	write_program "$WORK/program.c"
@@ -129,7 +129,7 @@ test_programs_outside_the_tree_build_and_run() {
 # All of libc in the program as well: nothing of the shared library is needed at run time.
 test_a_whole_static_program_runs() {
 	install_library /usr
-	skip_when_sanitized
+	skip_when_instrumented
 	net_create a
 	write_program "$WORK/program.c"
 	# shellcheck disable=SC2046
