@@ -4,6 +4,7 @@
 
 #include <errno.h>
 
+#include "controlplane/admin_body.h"
 #include "controlplane/cluster_json.h"
 
 /* The reply to something done or refused. */
@@ -43,8 +44,8 @@ static void handle_create(void *context, const struct admin_request *request,
 {
 	char error[CLUSTER_ERROR_SIZE];
 
-	(void)request;
-	reply_outcome(reply, cluster_found(context, error), error, context);
+	if (admin_body_read(request, reply, "no members", "{!}"))
+		reply_outcome(reply, cluster_found(context, error), error, context);
 }
 
 /* The addresses in 'array'; their count, or 0 when there is something else in it. */
@@ -68,7 +69,10 @@ static void handle_join(void *context, const struct admin_request *request,
 			struct admin_reply *reply)
 {
 	struct node_address seeds[GOSSIP_SEED_COUNT_MAX];
-	uint32_t count = read_seeds(json_object_get(request->body, "seeds"), seeds);
+	const json_t *only_seeds = json_object_size(request->body) == 1
+					   ? json_object_get(request->body, "seeds")
+					   : NULL;
+	uint32_t count = read_seeds(only_seeds, seeds);
 	char error[CLUSTER_ERROR_SIZE];
 
 	if (count == 0)
@@ -83,21 +87,21 @@ static void handle_join(void *context, const struct admin_request *request,
 static void handle_leave(void *context, const struct admin_request *request,
 			 struct admin_reply *reply)
 {
-	bool is_cancel = json_is_true(json_object_get(request->body, "cancel"));
 	char error[CLUSTER_ERROR_SIZE];
+	int is_cancel = false;
 
-	reply_outcome(reply, cluster_leave(context, !is_cancel, error), error, context);
+	if (admin_body_read(request, reply, "{} or {\"cancel\": true}", "{s?b !}", "cancel",
+			    &is_cancel))
+		reply_outcome(reply, cluster_leave(context, !is_cancel, error), error, context);
 }
 
 static void handle_remove(void *context, const struct admin_request *request,
 			  struct admin_reply *reply)
 {
-	const char *name = json_string_value(json_object_get(request->body, "node"));
 	char error[CLUSTER_ERROR_SIZE];
+	const char *name;
 
-	if (!name)
-		admin_reply_error(reply, 400, "expected {\"node\": \"NAME\"}");
-	else
+	if (admin_body_read(request, reply, "{\"node\": \"NAME\"}", "{ss !}", "node", &name))
 		reply_outcome(reply, cluster_remove(context, name, error), error, context);
 }
 
@@ -106,8 +110,8 @@ static void handle_reload_keys(void *context, const struct admin_request *reques
 {
 	char error[CLUSTER_ERROR_SIZE];
 
-	(void)request;
-	reply_outcome(reply, cluster_reload_keys(context, error), error, context);
+	if (admin_body_read(request, reply, "no members", "{!}"))
+		reply_outcome(reply, cluster_reload_keys(context, error), error, context);
 }
 
 const struct admin_route cluster_routes[] = {

@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "controlplane/admin_body.h"
 #include "controlplane/migration_json.h"
 #include "controlplane/resize.h"
 
@@ -235,14 +236,17 @@ static void import(struct migration_routes *routes, uint32_t partition, struct a
 static void handle_migrate(void *context, const struct admin_request *request,
 			   struct admin_reply *reply)
 {
-	const char *name = json_string_value(json_object_get(request->body, "node"));
+	static const char expected[] = "{\"partition\": NUMBER, \"node\": \"NAME\"}";
 	struct migration_routes *routes = context;
-	json_int_t number = number_in(request->body);
 	const struct node *to;
+	json_int_t number;
+	const char *name;
 
-	if (!name || number < 0) {
-		admin_reply_error(reply, 400,
-				  "expected {\"partition\": NUMBER, \"node\": \"NAME\"}");
+	if (!admin_body_read(request, reply, expected, "{sI ss !}", "partition", &number, "node",
+			     &name))
+		return;
+	if (number < 0) {
+		admin_reply_error(reply, 400, "expected %s", expected);
 		return;
 	}
 	if (!need_cluster(routes, reply) || !need_partition(routes, (uint64_t)number, reply))
@@ -359,6 +363,9 @@ static int claim_all_of(struct migration_routes *routes, const char *name, uint3
 		result = claim_one(routes, p, error);
 		*count += result == 0;
 	}
+	if (result != 0 && *count > 0)
+		snprintf(error + strlen(error), CLUSTER_ERROR_SIZE - strlen(error),
+			 "; %u partitions before it were claimed", *count);
 	if (result != 0 || *count > 0)
 		return result;
 	snprintf(error, CLUSTER_ERROR_SIZE, "%.64s owns no partition; see godwitctl partitions",
@@ -389,20 +396,24 @@ static void claim(struct migration_routes *routes, const struct admin_request *r
 static bool is_claim(const struct migration_routes *routes, const struct admin_request *request,
 		     struct admin_reply *reply)
 {
-	json_int_t number = number_in(request->body);
+	static const char expected[] = "{\"partition\": NUMBER, \"accept_data_loss\": true}, or "
+				       "\"of\": \"NODE\" for all of a node";
+	json_int_t number = -1;
+	const char *of = NULL;
+	int is_accepted = false;
 
-	if (!json_is_true(json_object_get(request->body, "accept_data_loss")))
+	if (!admin_body_read(request, reply, expected, "{s?I s?s s?b !}", "partition", &number,
+			     "of", &of, "accept_data_loss", &is_accepted))
+		return false;
+	if (!is_accepted)
 		admin_reply_error(reply, 400,
 				  "a partition that is claimed is empty: say \"accept_data_loss\": "
 				  "true if that is wanted");
-	else if (json_is_string(json_object_get(request->body, "of")))
-		return true;
-	else if (number < 0)
-		admin_reply_error(reply, 400,
-				  "expected {\"partition\": NUMBER} or {\"of\": \"NODE\"}");
-	else
+	else if (!of == !json_object_get(request->body, "partition"))
+		admin_reply_error(reply, 400, "expected %s", expected);
+	else if (!of)
 		return need_partition(routes, (uint64_t)number, reply);
-	return false;
+	return reply->json == NULL;
 }
 
 static void handle_claim(void *context, const struct admin_request *request,
@@ -630,14 +641,17 @@ static void handle_rebalance(void *context, const struct admin_request *request,
 			     struct admin_reply *reply)
 {
 	struct migration_routes *routes = context;
+	int is_dry = false;
 	json_t *plan;
 
-	if (!need_cluster(routes, reply))
+	if (!admin_body_read(request, reply, "{} or {\"dry_run\": true}", "{s?b !}", "dry_run",
+			     &is_dry) ||
+	    !need_cluster(routes, reply))
 		return;
 	plan = plan_json(routes, reply);
 	if (!plan)
 		return;
-	if (json_is_true(json_object_get(request->body, "dry_run")))
+	if (is_dry)
 		reply->json = plan;
 	else
 		begin_everywhere(routes, plan, reply);

@@ -35,7 +35,8 @@ static struct stage {
 	uint32_t imported; /* partition, UINT32_MAX = none */
 	uint32_t cancelled;
 	uint32_t job_claimed; /* by the migrator */
-	uint32_t claimed;     /* by the cluster */
+	uint32_t claimed;     /* by the cluster, ... */
+	uint32_t unclaimable; /* ... which refuses this one */
 	uint32_t rebalances;
 	uint32_t asked_count;
 	struct asked asked[ASKED_MAX];
@@ -85,7 +86,9 @@ const struct node *gossip_self(const struct gossip *gossip)
 int cluster_claim(struct cluster *cluster, uint32_t partition, char *error)
 {
 	(void)cluster;
-	(void)error;
+	strcpy(error, "the cluster says no");
+	if (partition == stage.unclaimable)
+		return -EBUSY;
 	stage.claimed = partition;
 	return 0;
 }
@@ -254,6 +257,7 @@ static void stage_init(void)
 	memset(&stage, 0, sizeof(stage));
 	stage.phase = CLUSTER_MEMBER;
 	stage.imported = stage.cancelled = stage.claimed = stage.job_claimed = UINT32_MAX;
+	stage.unclaimable = UINT32_MAX;
 	stage.routes.relay = (struct admin_relay *)&stage;
 	stage.routes.rebalancer = (struct rebalance_driver *)&stage;
 	CU_ASSERT_EQUAL_FATAL(membership_create(&stage.membership, &options, &a, 1000), 0);
@@ -462,6 +466,55 @@ static void a_claim_goes_to_who_has_a_job_or_to_the_map(void)
 	stage_fini();
 }
 
+/* Whoever claims all of a node must know what is lost already when it ends half-way. */
+static void a_claim_that_ends_half_way_says_how_far_it_came(void)
+{
+	stage_init();
+	stage.unclaimable = 32;
+	CU_ASSERT_EQUAL(claim(json_pack("{ss sb}", "of", "b", "accept_data_loss", true)), 409);
+	CU_ASSERT_STRING_EQUAL(message(), "the cluster says no");
+	stage.unclaimable = 40;
+	CU_ASSERT_EQUAL(claim(json_pack("{ss sb}", "of", "b", "accept_data_loss", true)), 409);
+	CU_ASSERT_STRING_EQUAL(message(),
+			       "the cluster says no; 8 partitions before it were claimed");
+	CU_ASSERT_EQUAL(stage.claimed, 39);
+	stage_fini();
+}
+
+/* A misspelt member, or one of another type, is not one that is missing. */
+static void bodies_that_say_something_else_change_nothing(void)
+{
+	static const struct {
+		const char *path, *body;
+	} calls[] = {
+		{ "/v1/rebalance", "{\"dryrun\": true}" },
+		{ "/v1/rebalance", "{\"dry_run\": \"yes\"}" },
+		{ "/v1/rebalance", "{\"dry_run\": 1}" },
+		{ "/v1/migrations", "{\"partition\": 40, \"node\": \"a\", \"epoch\": 1}" },
+		{ "/v1/migrations", "{\"partition\": 40.0, \"node\": \"a\"}" },
+		{ "/v1/migrations", "{\"partition\": \"40\", \"node\": \"a\"}" },
+		{ "/v1/migrations", "{\"partition\": 40, \"node\": null}" },
+		{ "/v1/partitions/claim", "{\"partition\": 9, \"accept_data_loss\": \"true\"}" },
+		{ "/v1/partitions/claim",
+		  "{\"partition\": 9, \"of\": 7, \"accept_data_loss\": true}" },
+		{ "/v1/partitions/claim",
+		  "{\"partition\": 9, \"of\": \"b\", \"accept_data_loss\": true}" },
+	};
+
+	stage_init();
+	for (size_t i = 0; i < sizeof(calls) / sizeof(calls[0]); i++) {
+		CU_ASSERT_EQUAL(call(migration_routes, ADMIN_POST, calls[i].path,
+				     json_loads(calls[i].body, 0, NULL)),
+				400);
+		CU_ASSERT_TRUE(says("expected {") || says("say \"accept_data_loss\": true"));
+	}
+	CU_ASSERT_EQUAL(stage.rebalances, 0);
+	CU_ASSERT_EQUAL(stage.imported, UINT32_MAX);
+	CU_ASSERT_EQUAL(stage.claimed, UINT32_MAX);
+	CU_ASSERT_EQUAL(stage.asked_count, 0);
+	stage_fini();
+}
+
 /* ---- of all nodes ---- */
 
 static void a_list_gathers_all_living_nodes(void)
@@ -575,6 +628,8 @@ int main(void)
 		UNIT_TEST(during_a_resize_nothing_is_moved_by_hand),
 		UNIT_TEST(a_job_is_cancelled_by_the_node_that_takes_the_partition),
 		UNIT_TEST(a_claim_goes_to_who_has_a_job_or_to_the_map),
+		UNIT_TEST(a_claim_that_ends_half_way_says_how_far_it_came),
+		UNIT_TEST(bodies_that_say_something_else_change_nothing),
 		UNIT_TEST(a_list_gathers_all_living_nodes),
 		UNIT_TEST(many_nodes_are_asked_some_at_a_time),
 		UNIT_TEST(a_node_without_a_bus_lists_its_own),
