@@ -112,9 +112,12 @@ static void heal(struct sim *sim)
 {
 	sim_tell(sim, "everything heals");
 	sim->is_healed = true;
+	sim->history.stalled_until_us = sim->now_us;
 	sim_mend(sim);
 	for (uint32_t i = 0; i < sim->node_count; i++) {
 		sim->servers[i].paused_us = 0;
+		memset(sim->servers[i].stalled_until_us, 0,
+		       sizeof(sim->servers[i].stalled_until_us));
 		sim_restart_node(sim, i);
 	}
 }
@@ -273,7 +276,7 @@ void sim_run(const struct sim_options *options, struct sim_result *result)
 	run_phases(sim);
 	collect(sim);
 	for (uint32_t i = 0; i < sim->node_count; i++)
-		sim_node_destroy(sim->servers[i].node);
+		sim_stop_node(sim, i);
 	event_heap_fini(&sim->heap);
 	sim_history_fini(&sim->history);
 	fclose(silence);

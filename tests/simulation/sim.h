@@ -28,7 +28,9 @@
 	FAULT(CANCEL, cancel, 7, "an operator cancels")                                            \
 	TRAIT(MEMORY, memory, "nodes have little memory")                                          \
 	TRAIT(RING, ring, "rings of deltas run over")                                              \
-	TRAIT(EXPIRY, expiry, "values expire; in some seeds full nodes evict")
+	TRAIT(EXPIRY, expiry, "values expire; in some seeds full nodes evict")                     \
+	FAULT(STALL, stall, 6,                                                                     \
+	      "a worker core stands still, some time beyond what is noticed; the others go on")
 
 /* clang-format off */
 enum sim_fault_number {
@@ -88,8 +90,9 @@ struct sim_counts {
 	uint64_t faults[SIM_FAULT_COUNT]; /* how often each happened */
 	uint64_t expired;                 /* items of nodes that lived to the end */
 	uint64_t evicted;
+	uint64_t stalls;      /* that nodes noticed */
 	uint64_t duration_us; /* of virtual time */
-	uint64_t longest_us;              /* of an operation that was done */
+	uint64_t longest_us;  /* of an operation that was done */
 };
 
 /* What a run came to. */

@@ -138,6 +138,7 @@ static void finish(struct sim_client *client, enum sim_outcome outcome, uint32_t
 	client->counts.failed += outcome == SIM_NOT_DONE;
 	if (outcome == SIM_UNKNOWN && is_write(client)) {
 		client->counts.unknown++;
+		client->is_unsure = true;
 		pause_us += SIM_SETTLE_MS * 1000;
 	}
 	rest(client, pause_us);
@@ -295,10 +296,24 @@ void sim_client_verify(struct sim_client *client, uint64_t now_us, uint32_t key)
 	start(client);
 }
 
+/* What it gave up may wait in a worker that stands still. */
+static bool waits_for_stall(struct sim_client *client)
+{
+	uint64_t sure_us = history_of(client)->stalled_until_us + SIM_SETTLE_MS * 1000;
+
+	if (!client->is_unsure || sure_us <= client->now_us)
+		return false;
+	client->due_us = sure_us;
+	return true;
+}
+
 void sim_client_run(struct sim_client *client, uint64_t now_us)
 {
 	client->now_us = now_us;
 	if (client->state == SIM_CLIENT_RESTING) {
+		if (waits_for_stall(client))
+			return;
+		client->is_unsure = false;
 		if (client->is_idle)
 			client->due_us = UINT64_MAX;
 		else

@@ -64,8 +64,9 @@ struct sim_client {
 	uint64_t now_us;
 	uint64_t due_us; /* of sim_client_run() */
 	uint64_t give_up_us;
-	uint32_t tries;                                            /* of the datagram under way */
-	bool is_idle;                                              /* begins nothing any more */
+	uint32_t tries; /* of the datagram under way */
+	bool is_unsure; /* what it wrote last may yet be executed */
+	bool is_idle;   /* begins nothing any more */
 	struct unit_client sessions[SIM_NODE_MAX][SIM_WORKER_MAX]; /* session_id 0: none */
 	uint32_t owners[SIM_PARTITION_MAX];                        /* who it believes owns them */
 

@@ -46,3 +46,16 @@ bool sim_act_cancel(struct sim *sim)
 		 node->options.index);
 	return true;
 }
+
+bool sim_act_stall(struct sim *sim)
+{
+	uint32_t node = sim_any_node(sim), worker = sim_below(sim, sim->worker_count);
+	uint64_t duration_us = 1000u << sim_below(sim, 15);
+
+	if (!sim->servers[node].node)
+		return false;
+	sim_tell(sim, "worker %u of node %u stands still for %.3f s", worker, node,
+		 (double)duration_us / 1e6);
+	sim_stall_worker(sim, node, worker, duration_us);
+	return true;
+}

@@ -141,9 +141,8 @@ void sim_history_end_removal(struct sim_history *history, uint32_t number, uint3
 {
 	struct sim_key *key = &history->keys[number];
 	const struct sim_register_write *before = &key->writes[key->before];
-	bool may_be =
-		may_be_present(history, before, key->writes[write].begun_ms) &&
-		(!key->was_gone || may_come_back(history, before));
+	bool may_be = may_be_present(history, before, key->writes[write].begun_ms) &&
+		      (!key->was_gone || may_come_back(history, before));
 
 	if (!key->is_hazy && key->begun_in == key->forgotten &&
 	    (was_present ? !may_be : !may_be_absent(history, before, now_ms(history))))
@@ -223,8 +222,7 @@ static bool is_rest(const struct sim_history *history, const struct sim_register
 	return left_ms > 0 && left_ms != UINT64_MAX &&
 	       left_ms + now_ms(history) + 2 * history->clock_error_ms >=
 		       write->begun_ms + write->ttl_ms &&
-	       left_ms + read->begun_ms <=
-		       ended_ms + write->ttl_ms + 2 * history->clock_error_ms;
+	       left_ms + read->begun_ms <= ended_ms + write->ttl_ms + 2 * history->clock_error_ms;
 }
 
 static void read_ttl(struct sim_history *history, struct sim_key *key, const struct sim_read *read,

@@ -15,7 +15,7 @@
  *
  * With numbered writes linearizability is simple (invariant 6): a read returns a write that had begun when it
  * ended, and none older than the newest that was known to be done, or had been read, when it began. An UNKNOWN
- * write may or may not have been executed, but not after SIM_SETTLE_MS.
+ * write may or may not have been executed, but not after SIM_SETTLE_MS, or the end of a stall.
  *
  * A write with a time to live is executed at some time between its begin and its end, so its value may be absent from begin + ttl
  * on, and must be from end + ttl on. Who once found it absent has seen its end: nobody reads it any more.
@@ -59,7 +59,9 @@ struct sim_history {
 	uint64_t now_us;         /* kept by the simulation */
 	uint32_t clock_error_ms; /* how far a node's clock may be from it */
 	bool is_evicting;        /* anything may be gone at any time; but it does not come back */
-	FILE *story;     /* where clients tell what they did; NULL = nowhere */
+	uint64_t
+		stalled_until_us; /* until then requests may wait in a node; kept by the simulation */
+	FILE *story;              /* where clients tell what they did; NULL = nowhere */
 	uint32_t key_count;
 	struct sim_key keys[SIM_KEY_MAX];
 	struct sim_violation violation; /* the first */

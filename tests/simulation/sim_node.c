@@ -383,16 +383,32 @@ static bool is_arp(const uint8_t *frame)
 	return wire_get_u16(frame + PACKET_AT_ETHERTYPE) == PACKET_ETHERTYPE_ARP;
 }
 
+uint32_t sim_node_worker_of(const struct sim_node *node, const uint8_t *frame)
+{
+	if (is_arp(frame))
+		return 0;
+	return (wire_get_u16(frame + PACKET_AT_UDP_DESTINATION) - UNIT_NODE_PORT) %
+	       node->options.worker_count;
+}
+
+void sim_node_stall(struct sim_node *node, uint64_t workers)
+{
+	node->dataplane.node.stalled = workers;
+}
+
+void sim_node_set_stalled(struct sim_node *node, uint64_t now_us, bool is_stalled)
+{
+	set_clocks(node, now_us);
+	cluster_set_stalled(node->cluster, is_stalled);
+	send_asks(node);
+}
+
 void sim_node_take_frame(struct sim_node *node, uint64_t now_us, const uint8_t *frame, size_t size)
 {
 	const uint8_t *frames[1] = { frame };
-	uint32_t worker = 0;
 
 	set_clocks(node, now_us);
-	if (!is_arp(frame))
-		worker = (uint32_t)wire_get_u16(frame + PACKET_AT_UDP_DESTINATION) - UNIT_NODE_PORT;
-	unit_node_receive(&node->dataplane.node, worker % node->options.worker_count, frames, &size,
-			  1);
+	unit_node_receive(&node->dataplane.node, sim_node_worker_of(node, frame), frames, &size, 1);
 	send_frames(node);
 }
 

@@ -95,8 +95,16 @@ void sim_node_join(struct sim_node *node);
 
 /* All below set the node's clocks first. */
 
+/* From its next turn on these workers (bits) stand still. */
+void sim_node_stall(struct sim_node *node, uint64_t workers);
+/* The watch of the workers says so. */
+void sim_node_set_stalled(struct sim_node *node, uint64_t now_us, bool is_stalled);
+
 /* A turn of all workers, the migrator's, and what is due. */
 void sim_node_turn(struct sim_node *node, uint64_t now_us);
+/* The worker that a frame is for. */
+uint32_t sim_node_worker_of(const struct sim_node *node, const uint8_t *frame);
+
 /* When the control plane wants a turn at the latest. */
 uint64_t sim_node_due_us(const struct sim_node *node);
 

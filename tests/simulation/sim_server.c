@@ -12,6 +12,7 @@
  * SIM_SETTLE_MS, so that clients know when a write whose outcome is UNKNOWN can surprise them no more.
  */
 #define RING_US_MAX 1000000u
+#define WATCH_US 1000000u /* from one look at the workers to the next, as in the daemon */
 /* A few slabs: not enough for every size of item that clients write. */
 #define EVICTING_BYTES (256u << 10)
 
@@ -20,6 +21,56 @@ static size_t memory_of(const struct sim *sim)
 	if (sim->history.is_evicting)
 		return EVICTING_BYTES;
 	return sim_has(sim, SIM_FAULT_MEMORY) ? 4u << 20 : 16u << 20;
+}
+
+/* The node's watch of its workers' heartbeats. */
+static void create_watch(const struct sim *sim, struct server *server)
+{
+	const struct sim_node *node = server->node;
+	const struct node_facts facts = { .world = &node->world, .log = &server->watch_log };
+	const struct node_source source = {
+		.worker_status = dataplane_worker_status,
+		.dataplane = &node->dataplane.dataplane,
+		.worker_count = node->options.worker_count,
+	};
+
+	server->watch_log = sim->log;
+	server->watch_log.world = &node->world;
+	server->watch = node_watch_create(&facts, &source);
+	server->watched_us = sim->now_us;
+}
+
+static void watch(struct sim *sim, uint32_t index)
+{
+	struct server *server = sim_server_of(sim, index);
+	bool was_stalled = node_watch_is_stalled(server->watch);
+
+	if (sim->now_us - server->watched_us < WATCH_US)
+		return;
+	server->watched_us = sim->now_us;
+	node_watch_sample(server->watch);
+	if (node_watch_is_stalled(server->watch) == was_stalled)
+		return;
+	sim->result->counts.stalls += !was_stalled;
+	sim_node_set_stalled(server->node, sim->now_us, !was_stalled);
+}
+
+static uint64_t stalled_workers(const struct sim *sim, const struct server *server)
+{
+	uint64_t workers = 0;
+
+	for (uint32_t i = 0; i < sim->worker_count; i++)
+		workers |= (uint64_t)(server->stalled_until_us[i] > sim->now_us) << i;
+	return workers;
+}
+
+void sim_stall_worker(struct sim *sim, uint32_t index, uint32_t worker, uint64_t duration_us)
+{
+	struct server *server = sim_server_of(sim, index);
+
+	server->stalled_until_us[worker] = sim->now_us + duration_us;
+	if (server->stalled_until_us[worker] > sim->history.stalled_until_us)
+		sim->history.stalled_until_us = server->stalled_until_us[worker];
 }
 
 void sim_start_node(struct sim *sim, uint32_t index)
@@ -50,9 +101,21 @@ void sim_start_node(struct sim *sim, uint32_t index)
 	server->has_ended = false;
 	memset(server->parked_since_us, 0, sizeof(server->parked_since_us));
 	memset(server->fenced_since_us, 0, sizeof(server->fenced_since_us));
+	memset(server->stalled_until_us, 0, sizeof(server->stalled_until_us));
 	server->node = sim_node_create(&options);
+	create_watch(sim, server);
 	sim_tell(sim, "node %u starts, life %" PRIu64, index, server->life);
 	sim_turn_in(sim, index, 1);
+}
+
+void sim_stop_node(struct sim *sim, uint32_t index)
+{
+	struct server *server = sim_server_of(sim, index);
+
+	node_watch_destroy(server->watch);
+	sim_node_destroy(server->node);
+	server->watch = NULL;
+	server->node = NULL;
 }
 
 void sim_crash_node(struct sim *sim, uint32_t index)
@@ -65,8 +128,7 @@ void sim_crash_node(struct sim *sim, uint32_t index)
 		was_serving[p] = sim_node_serves(server->node, p);
 		was_fenced[p] = sim_node_is_fenced(server->node, p);
 	}
-	sim_node_destroy(server->node);
-	server->node = NULL;
+	sim_stop_node(sim, index);
 	server->is_back = false;
 	for (uint32_t i = 0; i < sim->node_count; i++) {
 		sim_link_of(sim, index, i)->connection++;
@@ -116,6 +178,7 @@ static void turn(struct sim *sim, const struct sim_event *event)
 	if (event->at_us != server->turn_us)
 		return;
 	sim_node_turn(node, sim->now_us);
+	watch(sim, event->node);
 	server->is_back |= sim_node_is_open(node);
 	sim_check_parking(sim, event->node);
 	sim_check_moves(sim, event->node);
@@ -130,26 +193,38 @@ static void turn(struct sim *sim, const struct sim_event *event)
 	sim_turn_in(sim, event->node, wait_us);
 }
 
+/* Of the worker that the frame is for. */
+static uint64_t stalled_until_us(const struct server *server, const struct sim_event *frame)
+{
+	return server->stalled_until_us[sim_node_worker_of(server->node, frame->bytes)];
+}
+
 bool sim_put_off(struct sim *sim, struct sim_event *event)
 {
 	const struct server *server = sim_server_of(sim, event->node);
 
-	if (server->paused_us <= sim->now_us)
+	uint64_t until_us = server->paused_us;
+
+	if (event->kind == EVENT_FRAME && stalled_until_us(server, event) > until_us)
+		until_us = stalled_until_us(server, event);
+	if (until_us <= sim->now_us)
 		return false;
-	if (event->kind == EVENT_FRAME && server->paused_us - sim->now_us > RING_US_MAX)
+	if (event->kind == EVENT_FRAME && until_us - sim->now_us > RING_US_MAX)
 		return true;
 	if (event->kind == EVENT_TURN) {
-		sim_server_of(sim, event->node)->turn_us = server->paused_us;
-		event->at_us = server->paused_us;
+		sim_server_of(sim, event->node)->turn_us = until_us;
+		event->at_us = until_us;
 	}
-	sim_push(sim, *event, server->paused_us - sim->now_us, event->bytes, event->size);
+	sim_push(sim, *event, until_us - sim->now_us, event->bytes, event->size);
 	return true;
 }
 
 static void happen(struct sim *sim, const struct sim_event *event)
 {
-	struct sim_node *node = sim_server_of(sim, event->node)->node;
+	const struct server *server = sim_server_of(sim, event->node);
+	struct sim_node *node = server->node;
 
+	sim_node_stall(node, stalled_workers(sim, server));
 	switch (event->kind) {
 	case EVENT_TURN:
 		turn(sim, event);

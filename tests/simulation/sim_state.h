@@ -3,6 +3,7 @@
 #ifndef TESTS_SIMULATION_SIM_STATE_H
 #define TESTS_SIMULATION_SIM_STATE_H
 
+#include "controlplane/node_watch.h"
 #include "tests/simulation/event_heap.h"
 #include "tests/simulation/sim.h"
 #include "tests/simulation/sim_node.h"
@@ -38,8 +39,12 @@ struct server {
 	uint64_t turn_us;   /* of the TURN event that counts */
 	uint64_t paused_us; /* stands still until then */
 	bool has_ended;     /* its process would, after the present event */
+	uint64_t stalled_until_us[SIM_WORKER_MAX];
 	uint64_t parked_since_us[SIM_PARTITION_MAX];
 	uint64_t fenced_since_us[SIM_PARTITION_MAX]; /* as the source of a move */
+	struct log watch_log;
+	struct node_watch *watch; /* whether workers stand still */
+	uint64_t watched_us;
 };
 
 /* A fault that lasts. */
@@ -146,6 +151,10 @@ void sim_restart_node(struct sim *sim, uint32_t index);
 
 /* Its cluster wants the process to end: it does so soon, and is started again. */
 void sim_node_ended(void *context, uint32_t node, enum cluster_end end);
+/* Ends the node, if it is up. */
+void sim_stop_node(struct sim *sim, uint32_t index);
+/* One of its workers stands still. */
+void sim_stall_worker(struct sim *sim, uint32_t index, uint32_t worker, uint64_t duration_us);
 
 /* Puts off what a node that stands still should do; whether it did. */
 bool sim_put_off(struct sim *sim, struct sim_event *event);

@@ -2,12 +2,14 @@
 /* Whole clusters of production nodes under seeded faults; and that the judge of what clients saw can find fault. */
 #include <inttypes.h>
 #include <stdio.h>
+#include <string.h>
 
 #include "tests/simulation/sim.h"
 #include "tests/unit/unit.h"
 
 #define SEEDS 200u
 #define CALM_SEEDS 20u
+#define FAULT_SEEDS 10u
 #define KEYS 6u
 #define COUNTER 0u
 #define REGISTER 1u
@@ -354,6 +356,36 @@ static void in_fair_weather_every_request_is_answered(void)
 	CU_ASSERT(moves > 10 * CALM_SEEDS);
 }
 
+/* One fault at a time, all the time. */
+static void run_with(uint32_t fault, struct sim_counts *counts)
+{
+	memset(counts, 0, sizeof(*counts));
+	for (uint64_t seed = 1; seed <= FAULT_SEEDS; seed++) {
+		const struct sim_options options = {
+			.seed = seed, .steps = 60, .faults = 1u << fault, .is_every_fault = true
+		};
+		struct sim_result result;
+
+		sim_run(&options, &result);
+		print_violation(seed, &result);
+		CU_ASSERT_EQUAL(result.violation.invariant, 0);
+		counts->stalls += result.counts.stalls;
+		counts->moves += result.counts.moves;
+		counts->faults[fault] += result.counts.faults[fault];
+	}
+	CU_ASSERT(counts->faults[fault] > 0);
+	CU_ASSERT(counts->moves > 0);
+}
+
+static void a_worker_that_stands_still_is_noticed_and_waited_for(void)
+{
+	struct sim_counts counts;
+
+	run_with(SIM_FAULT_NUMBER_STALL, &counts);
+	CU_ASSERT(counts.stalls > 0);
+	CU_ASSERT(counts.stalls < counts.faults[SIM_FAULT_NUMBER_STALL]);
+}
+
 /* Invariants 1 to 7 under all faults, some of them at a time. */
 static void invariants_hold_under_faults(void)
 {
@@ -399,6 +431,7 @@ int main(void)
 		UNIT_TEST(a_rest_that_no_write_explains_is_found),
 		UNIT_TEST(same_seed_same_trace),
 		UNIT_TEST(in_fair_weather_every_request_is_answered),
+		UNIT_TEST(a_worker_that_stands_still_is_noticed_and_waited_for),
 		UNIT_TEST(invariants_hold_under_faults),
 		{ NULL, NULL },
 	};

@@ -39,6 +39,7 @@ void unit_dataplane_create(struct unit_dataplane *dataplane,
 	for (uint32_t i = 0; i < inner->shared->worker_count; i++) {
 		inner->workers[i].core = dataplane->node.cores[i];
 		inner->workers[i].shard = dataplane->node.cores[i]->shard;
+		inner->workers[i].sessions = dataplane->node.cores[i]->sessions;
 		inner->workers[i].is_launched = true;
 	}
 	require(reclaim_create(&inner->old_routes, dataplane->node.period, free_route, NULL) == 0,
@@ -52,22 +53,31 @@ void unit_dataplane_destroy(struct unit_dataplane *dataplane)
 	unit_node_destroy(&dataplane->node);
 }
 
+static void work(struct core *core)
+{
+	partition_command_run(core, WORK_PER_TURN);
+	shard_background(core->shard, core->now_ms, WORK_PER_TURN);
+	core_count(&core->counters, COUNT_HEARTBEATS);
+}
+
 void unit_dataplane_turn(struct unit_dataplane *dataplane)
 {
 	struct unit_node *node = &dataplane->node;
 
 	rcu_thread_online();
 	node->route = node->shared->route;
-	for (uint32_t i = 0; i < node->shared->worker_count; i++)
-		core_take_route(node->cores[i]);
+	for (uint32_t i = 0; i < node->shared->worker_count; i++) {
+		if (!(node->stalled >> i & 1))
+			core_take_route(node->cores[i]);
+	}
 	unit_node_unpark(node);
 	for (uint32_t i = 0; i < node->shared->worker_count; i++) {
-		partition_command_run(node->cores[i], WORK_PER_TURN);
-		shard_background(node->cores[i]->shard, node->cores[i]->now_ms, WORK_PER_TURN);
+		if (!(node->stalled >> i & 1))
+			work(node->cores[i]);
 		shard_housekeeping(node->cores[i]->shard);
 	}
 	node->period->started++;
-	if (!dataplane->is_frozen)
+	if (!dataplane->is_frozen && node->stalled == 0)
 		node->period->completed = node->period->started;
 	rcu_quiescent_state();
 }

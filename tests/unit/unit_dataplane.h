@@ -20,7 +20,9 @@ struct unit_dataplane {
 void unit_dataplane_create(struct unit_dataplane *dataplane, const struct unit_node_options *options);
 void unit_dataplane_destroy(struct unit_dataplane *dataplane);
 
-/* Every worker takes the routes, looks at what is parked, does a slice of its commands and of its background work. */
+/* Every worker takes the routes, looks at what is parked, does a slice of its commands and of its background work; but for those that
+ * node.stalled names: while one of them stands still, no grace period ends.
+ */
 void unit_dataplane_turn(struct unit_dataplane *dataplane);
 
 struct partition *unit_dataplane_partition(const struct unit_dataplane *dataplane, uint32_t partition);

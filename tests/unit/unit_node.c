@@ -171,6 +171,11 @@ static void collect(struct unit_node *node, struct core *core)
 	core_outbox_flush(core);
 }
 
+static bool is_stalled(const struct unit_node *node, uint32_t worker)
+{
+	return node->stalled >> worker & 1;
+}
+
 static bool deliver_mail(struct unit_node *node, uint32_t to)
 {
 	uint64_t senders = mailbox_take_senders(node->shared->mailboxes, to);
@@ -197,7 +202,7 @@ static void deliver(struct unit_node *node)
 	while (any) {
 		any = false;
 		for (uint32_t to = 0; to < node->shared->worker_count; to++)
-			any |= deliver_mail(node, to);
+			any |= !is_stalled(node, to) && deliver_mail(node, to);
 	}
 	rcu_quiescent_state();
 }
@@ -205,7 +210,7 @@ static void deliver(struct unit_node *node)
 void unit_node_unpark(struct unit_node *node)
 {
 	for (uint32_t i = 0; i < node->shared->worker_count; i++) {
-		bool more = node->cores[i]->parking.count > 0;
+		bool more = node->cores[i]->parking.count > 0 && !is_stalled(node, i);
 
 		while (more) {
 			more = request_unpark(node->cores[i]);

@@ -38,6 +38,7 @@ struct unit_node {
 	uint32_t number;
 	uint8_t buffer_noise; /* what stands around each frame in its buffer; 0 = what was there */
 	uint64_t route_serial;
+	uint64_t stalled; /* bit i: worker i stands still; it takes no mail, and nothing that it parked */
 	uint32_t reply_count;
 	struct rte_mbuf *replies[UNIT_NODE_REPLY_MAX];
 };
