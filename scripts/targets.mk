@@ -139,6 +139,13 @@ simulation: $(SIMULATION_TEST_BIN) ## run the tests of many nodes on virtual tim
 $(BUILD)/simulate: $(BUILD)/tests/simulation/simulate
 	$(Q)cp $< $@
 
+$(BUILD)/failpoints: $(BUILD)/tests/simulation/failpoints
+	$(Q)cp $< $@
+
+.PHONY: failpoints
+failpoints: $(BUILD)/failpoints ## print the matrix: each phase of a migration x each fault in it (FAILPOINT_SEEDS=1..1)
+	$< --seeds $(or $(FAILPOINT_SEEDS),1..1)
+
 .PHONY: soak
 SOAK_MINUTES ?= 60
 SOAK_FROM ?= $(shell date +%s)
@@ -149,7 +156,7 @@ gossip-cost: $(BUILD)/tests/simulation/gossip_cost ## print what gossip costs at
 	$<
 
 .PHONY: build-tests
-build-tests: $(UNIT_BIN) $(SIMULATION_TEST_BIN) $(BUILD)/simulate $(BUILD)/migration-seeds $(FUZZ_BIN) ## build all test programs, run none
+build-tests: $(UNIT_BIN) $(SIMULATION_TEST_BIN) $(BUILD)/simulate $(BUILD)/failpoints $(BUILD)/migration-seeds $(FUZZ_BIN) ## build all test programs, run none
 
 # Two nodes in one thread, as the unit tests have them.
 $(BUILD)/tests/bench/bench_migration: $(BUILD)/obj/tests/bench/bench_migration.o \

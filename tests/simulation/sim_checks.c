@@ -74,6 +74,51 @@ void sim_check_parking(struct sim *sim, uint32_t index)
 	}
 }
 
+static const struct server *find_server(const struct sim *sim, uint64_t id)
+{
+	for (uint32_t i = 0; i < sim->node_count; i++) {
+		if (sim_node_id(i) == id)
+			return &sim->servers[i];
+	}
+	return NULL;
+}
+
+/* Whether the source, cut off by now, took back the fence behind the READY that the claim relies on. */
+static bool is_at_limit(const struct sim *sim, const struct migration_target *target)
+{
+	const struct server *server = find_server(sim, target->job.source);
+	const struct migration_source *source;
+
+	if (!server || !server->node ||
+	    gossip_self(server->node->gossip)->generation != target->job.source_generation ||
+	    (sim_node_is_open(server->node) && server->paused_us <= sim->now_us))
+		return false;
+	source =
+		migration_jobs_source(migrator_jobs(server->node->migrator), target->job.partition);
+	return !source || source->job.job != target->job.job ||
+	       source->fence != target->final.fence;
+}
+
+void sim_check_claims(struct sim *sim, uint32_t index)
+{
+	const struct migration_jobs *jobs =
+		migrator_jobs(sim_server_of(sim, index)->node->migrator);
+
+	for (uint32_t p = 0; p < sim->partition_count; p++) {
+		const struct migration_target *target = migration_jobs_target(jobs, p);
+
+		if (!target || migration_target_state(target) != TARGET_FINALIZING ||
+		    !target->is_claim || target->is_forced || target->job.job == sim->limits[p] ||
+		    !is_at_limit(sim, target))
+			continue;
+		sim->limits[p] = target->job.job;
+		sim->result->counts.limits++;
+		sim_tell(sim, "known limit: what node %u, cut off, wrote to partition %u is lost",
+			 (uint32_t)(find_server(sim, target->job.source) - sim->servers), p);
+		sim_history_forget(&sim->history, p);
+	}
+}
+
 bool sim_are_all_joined(struct sim *sim)
 {
 	for (uint32_t i = 0; i < sim->node_count; i++) {

@@ -182,6 +182,7 @@ static void turn(struct sim *sim, const struct sim_event *event)
 	server->is_back |= sim_node_is_open(node);
 	sim_check_parking(sim, event->node);
 	sim_check_moves(sim, event->node);
+	sim_check_claims(sim, event->node);
 	if (migrator_is_idle(node->migrator) && dataplane_parked(&node->dataplane.dataplane) == 0) {
 		if (sim_node_due_us(node) < sim->now_us + wait_us)
 			wait_us = sim_node_due_us(node) > sim->now_us

@@ -81,6 +81,7 @@ struct sim {
 	/* Who first served a partition in an epoch: node and life (invariant 1). */
 	uint32_t epochs[SIM_PARTITION_MAX];
 	uint64_t owners[SIM_PARTITION_MAX];
+	uint64_t limits[SIM_PARTITION_MAX]; /* the last job that claimed at the known limit */
 
 	/* The question being taken. */
 	uint32_t asker;
@@ -186,6 +187,10 @@ SIM_FAULTS(FAULT, TRAIT)
 void sim_check_routes(void *context, uint32_t node, const struct route_table *table);
 /* Requests that wait for the end of a move (invariant 4). */
 void sim_check_parking(struct sim *sim, uint32_t index);
+/* The known limit of docs/migration.md: a source that is cut off takes back its fence and goes on, while the target
+ * claims by the READY of that fence. What was acknowledged meanwhile may be lost; nothing else may.
+ */
+void sim_check_claims(struct sim *sim, uint32_t index);
 /* Whether a node that is up has all of the partition. */
 bool sim_is_copied(const struct sim *sim, uint32_t partition);
 
