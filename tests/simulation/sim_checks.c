@@ -62,7 +62,8 @@ void sim_check_parking(struct sim *sim, uint32_t index)
 	struct server *server = sim_server_of(sim, index);
 
 	for (uint32_t p = 0; p < sim->partition_count; p++) {
-		if (server->node->dataplane.node.stalled || dataplane_parked(&server->node->dataplane.dataplane) == 0 ||
+		if (server->node->dataplane.node.stalled ||
+		    dataplane_parked(&server->node->dataplane.dataplane) == 0 ||
 		    !sim_node_is_fenced(server->node, p))
 			server->parked_since_us[p] = 0;
 		else if (server->parked_since_us[p] == 0)

@@ -6,7 +6,7 @@
 
 /* A fence stands for 'parking_ms_max'; then the source's next turn takes it down. */
 #define FENCED_US_MAX 300000u
-/* A worker looks at what it parked in each of its turns. */
+/* A worker looks at what it parked in each of its turns; one that stands still takes none. */
 #define PARKED_LATE_MS 20u
 
 /* Records in order, each once, none from elsewhere: a copy never differs from the original (invariant 2). The digest finds out
@@ -51,7 +51,7 @@ static void check_parked(struct sim *sim, uint32_t index)
 	for (uint32_t i = 0; i < sim->worker_count; i++) {
 		const struct core *core = node->cores[i];
 
-		for (uint32_t j = 0; j < core->parking.count; j++) {
+		for (uint32_t j = 0; j < core->parking.count && !(node->stalled >> i & 1); j++) {
 			if (core->now_ms - core->parking.requests[j].since_ms >
 			    PARKED_MS_MAX + PARKED_LATE_MS)
 				sim_history_violate(&sim->history, 4,
