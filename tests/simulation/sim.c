@@ -40,8 +40,10 @@ static void happen(struct sim *sim, struct sim_event *event)
 		const struct server *server = sim_server_of(sim, event->node);
 
 		if (server->node && (event->life == 0 || event->life == server->life) &&
-		    !sim_put_off(sim, event))
+		    !sim_put_off(sim, event)) {
 			sim_happen_at_node(sim, event);
+			sim_take_aim(sim, event->node);
+		}
 		return;
 	}
 	switch (event->kind) {

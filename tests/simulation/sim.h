@@ -30,7 +30,8 @@
 	TRAIT(RING, ring, "rings of deltas run over")                                              \
 	TRAIT(EXPIRY, expiry, "values expire; in some seeds full nodes evict")                     \
 	FAULT(STALL, stall, 6,                                                                     \
-	      "a worker core stands still, some time beyond what is noticed; the others go on")
+	      "a worker core stands still, some time beyond what is noticed; the others go on")    \
+	FAULT(AIM, aim, 8, "a fault strikes when a migration comes into a phase")
 
 /* clang-format off */
 enum sim_fault_number {
@@ -87,7 +88,7 @@ struct sim_counts {
 	uint64_t failed;
 	uint64_t moves;                   /* partitions that changed their owner */
 	uint64_t aborts;                  /* jobs that ended otherwise */
-	uint64_t limits; /* claims at the known limit of docs/migration.md */
+	uint64_t limits;                  /* claims at the known limit of docs/migration.md */
 	uint64_t faults[SIM_FAULT_COUNT]; /* how often each happened */
 	uint64_t expired;                 /* items of nodes that lived to the end */
 	uint64_t evicted;

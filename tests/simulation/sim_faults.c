@@ -34,12 +34,19 @@ static void throw_fault(struct sim *sim, uint32_t i)
 {
 	sim->chance = &sim->fault_prngs[i];
 	if (sim_is_chosen(sim, faults[i].percent) && sim_has(sim, 1u << i))
-		sim->result->counts.faults[i] += faults[i].act(sim);
+		sim_throw(sim, i);
 	sim->chance = &sim->prng;
+}
+
+void sim_throw(struct sim *sim, uint32_t fault)
+{
+	sim->result->counts.faults[fault] += faults[fault].act(sim);
 }
 
 uint32_t sim_any_node(struct sim *sim)
 {
+	if (sim->wanted_count > 0)
+		return sim->wanted[--sim->wanted_count];
 	return sim_below(sim, sim->node_count);
 }
 
@@ -73,6 +80,11 @@ void sim_step(struct sim *sim)
 {
 	if (sim->steps_left == 0)
 		return;
+	if (sim->now_us < sim->quiet_until_us) {
+		sim_push(sim, (struct sim_event){ .kind = EVENT_STEP },
+			 sim->quiet_until_us - sim->now_us, NULL, 0);
+		return;
+	}
 	sim->steps_left--;
 	if (sim_below(sim, 2) == 0)
 		move(sim);

@@ -53,6 +53,15 @@ struct level {
 	uint64_t until_us;
 };
 
+/* A fault that waits for a migration. */
+struct aim {
+	bool is_armed;
+	bool is_of_target; /* waits for a target in 'state'; else for a source */
+	bool strikes_target;
+	uint32_t state;
+	uint32_t fault;
+};
+
 /* Thread safety: none. */
 struct sim {
 	struct sim_options options;
@@ -62,6 +71,10 @@ struct sim {
 		fault_prngs[SIM_FAULT_COUNT]; /* one each, so that they do not change each other */
 	struct prng *chance; /* of sim_below(): 'prng', or the fault's that happens */
 	struct level levels[SIM_FAULT_COUNT];
+	struct aim aim;
+	uint32_t wanted[2]; /* what sim_any_node() gives next, the last first */
+	uint32_t wanted_count;
+	uint64_t quiet_until_us; /* no steps */
 	struct event_heap heap;
 	struct sim_history history;
 	struct log log;
@@ -170,6 +183,11 @@ void sim_set_level(struct sim *sim, enum sim_fault_number fault, uint32_t value,
 uint32_t sim_level(const struct sim *sim, enum sim_fault_number fault);
 
 uint32_t sim_any_node(struct sim *sim);
+
+/* The fault happens now, by the dice in use. */
+void sim_throw(struct sim *sim, uint32_t fault);
+/* Something happened at the node: perhaps a fault waited for that (sim_faults_aimed.c). */
+void sim_take_aim(struct sim *sim, uint32_t index);
 
 /* Perhaps a move, perhaps faults; plans the next one. */
 void sim_step(struct sim *sim);

@@ -14,7 +14,7 @@
 static const char usage[] =
 	"usage: simulate [--seed S | --seeds FROM..TO] [--nodes N] [--steps K] [--faults "
 	"LIST|all|none]\n"
-	"                [--verbose] [--shrink] [--minutes M] [--until-failure]\n"
+	"                [--verbose] [--shrink] [--minutes M] [--every-fault] [--until-failure]\n"
 	"Runs clusters of 2 to 5 nodes in one thread on virtual time: production code, faults "
 	"drawn from the seed,\n"
 	"clients that check every answer. Exits with 1 when a seed violates an invariant of "
@@ -22,6 +22,7 @@ static const char usage[] =
 	"  --seed S          one seed; prints the hash of its trace, the same each time\n"
 	"  --seeds FROM..TO  all of these\n"
 	"  --minutes M       ends after so long, however many seeds that was\n"
+	"  --every-fault     the seed takes all of these faults\n"
 	"  --until-failure   ends with the first seed that fails\n"
 	"  --nodes N         nodes of each cluster (default: by the seed)\n"
 	"  --steps K         moves and faults of each seed (default: by the seed)\n"
@@ -123,6 +124,9 @@ static void read_option(struct settings *settings, int option, char *argument)
 	case 'x':
 		settings->is_shrinking = true;
 		return;
+	case 'e':
+		settings->sim.is_every_fault = true;
+		return;
 	case 'u':
 		settings->ends_at_failure = true;
 		return;
@@ -144,6 +148,7 @@ static struct settings read_settings(int argc, char **argv)
 						 { "faults", required_argument, NULL, 'f' },
 						 { "verbose", no_argument, NULL, 'v' },
 						 { "shrink", no_argument, NULL, 'x' },
+						 { "every-fault", no_argument, NULL, 'e' },
 						 { "until-failure", no_argument, NULL, 'u' },
 						 { "help", no_argument, NULL, 'h' },
 						 { NULL, 0, NULL, 0 } };
@@ -268,7 +273,7 @@ static void report(const struct settings *settings, struct sim_options *options)
 		printf(" --steps %u", options->steps);
 	printf(" --faults ");
 	print_faults(options->faults);
-	printf("\n");
+	printf("%s\n", options->is_every_fault ? " --every-fault" : "");
 }
 
 /* What a signal's handler knows. */
