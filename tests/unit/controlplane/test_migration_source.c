@@ -1,62 +1,12 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* The source of a migration, step by step: what it asks for in each state, and what it never does. */
-#include "controlplane/migration_source.h"
-#include "tests/unit/unit.h"
-
-#include <string.h>
-
-#define SOURCE_ID 1u
-#define TARGET_ID 2u
-#define EPOCH 7u
-
-/* A source with its clock and the actions of its last step; the test plays the rest of the node. */
-struct stage {
-	struct migration_options options;
-	struct migration_source source;
-	struct migration_source_actions actions;
-	uint64_t now_ms;
-};
-
-static const struct migration_job job = {
-	.job = 99,
-	.attempt = 2,
-	.partition = 5,
-	.epoch = EPOCH,
-	.source = SOURCE_ID,
-	.source_generation = 10,
-	.target = TARGET_ID,
-	.target_generation = 20,
-};
+#define STAGE_END source
+#define STAGE_KIND SOURCE
+#define STAGE_PEER TARGET_ID
+#define STAGE_ATTEMPT 2
+#include "tests/unit/controlplane/migration_stage.h"
 
 /* ---- events ---- */
-
-static void feed(struct stage *stage, struct migration_source_event event)
-{
-	migration_source_step(&stage->source, stage->now_ms, &event, &stage->actions);
-	CU_ASSERT(migration_source_is_sound(&stage->source));
-}
-
-static void feed_kind(struct stage *stage, enum migration_source_event_kind kind)
-{
-	feed(stage, (struct migration_source_event){ .kind = kind });
-}
-
-static void hear(struct stage *stage, struct sync_message message)
-{
-	message.partition = job.partition;
-	message.job = message.job ? message.job : job.job;
-	message.attempt = message.attempt ? message.attempt : job.attempt;
-	message.sender = message.sender ? message.sender : TARGET_ID;
-	message.generation = message.generation ? message.generation : job.target_generation;
-	feed(stage,
-	     (struct migration_source_event){ .kind = SOURCE_ON_MESSAGE, .message = &message });
-}
-
-static void pass_ms(struct stage *stage, uint64_t ms)
-{
-	stage->now_ms += ms;
-	feed_kind(stage, SOURCE_ON_TIMER);
-}
 
 static void scanned(struct stage *stage, uint64_t items, uint64_t bytes, bool is_done)
 {
@@ -93,84 +43,7 @@ static void ready(struct stage *stage, uint32_t fence)
 	hear(stage, (struct sync_message){ .kind = SYNC_READY, .fence = fence });
 }
 
-static void owner(struct stage *stage, uint64_t id, uint32_t epoch)
-{
-	feed(stage, (struct migration_source_event){
-			    .kind = SOURCE_ON_OWNER, .owner = id, .epoch = epoch });
-}
-
-static void peer(struct stage *stage, enum migration_peer state)
-{
-	feed(stage, (struct migration_source_event){ .kind = SOURCE_ON_PEER, .peer = state });
-}
-
-static void majority(struct stage *stage, bool is_seen)
-{
-	feed(stage,
-	     (struct migration_source_event){ .kind = SOURCE_ON_MAJORITY, .is_ok = is_seen });
-}
-
-/* ---- what was asked for ---- */
-
-/* The position of the first such action, -1 for none. */
-static int find(const struct stage *stage, enum migration_source_action_kind kind)
-{
-	for (uint32_t i = 0; i < stage->actions.count; i++) {
-		if (stage->actions.items[i].kind == kind)
-			return (int)i;
-	}
-	return -1;
-}
-
-static bool has(const struct stage *stage, enum migration_source_action_kind kind)
-{
-	return find(stage, kind) >= 0;
-}
-
-static const struct migration_source_action *action(const struct stage *stage,
-						    enum migration_source_action_kind kind)
-{
-	static const struct migration_source_action none;
-
-	return has(stage, kind) ? &stage->actions.items[find(stage, kind)] : &none;
-}
-
-static uint32_t count(const struct stage *stage, enum migration_source_action_kind kind)
-{
-	uint32_t found = 0;
-
-	for (uint32_t i = 0; i < stage->actions.count; i++)
-		found += stage->actions.items[i].kind == kind;
-	return found;
-}
-
-/* The message of that kind that was sent in the last step, NULL for none. */
-static const struct sync_message *sent(const struct stage *stage, enum sync_message_kind kind)
-{
-	for (uint32_t i = 0; i < stage->actions.count; i++) {
-		const struct migration_source_action *at = &stage->actions.items[i];
-
-		if (at->kind == SOURCE_DO_SEND && at->message.kind == kind)
-			return &at->message;
-	}
-	return NULL;
-}
-
-static enum migration_source_state state(const struct stage *stage)
-{
-	return migration_source_state(&stage->source);
-}
-
 /* ---- ways to a state ---- */
-
-static void start_with(struct stage *stage, const struct migration_options *options)
-{
-	memset(stage, 0, sizeof(*stage));
-	stage->options = *options;
-	stage->now_ms = 1000;
-	migration_source_init(&stage->source, &stage->options, &job, true, stage->now_ms);
-	feed_kind(stage, SOURCE_ON_START);
-}
 
 static void start(struct stage *stage)
 {
@@ -475,12 +348,12 @@ static void test_a_source_that_waits_for_nothing_says_that_it_lives(void)
 	scanned(&stage, 1, 10000, false);
 	acked(&stage, 1, 0);
 	pass_ms(&stage, options.heartbeat_ms);
-	CU_ASSERT_PTR_NOT_NULL_FATAL(sent(&stage, SYNC_STATUS));
+	CU_ASSERT(has_sent(&stage, SYNC_STATUS));
 	CU_ASSERT(sent(&stage, SYNC_STATUS)->is_question);
 	pass_ms(&stage, options.heartbeat_ms - 1);
-	CU_ASSERT_PTR_NULL(sent(&stage, SYNC_STATUS));
+	CU_ASSERT_FALSE(has_sent(&stage, SYNC_STATUS));
 	pass_ms(&stage, 1);
-	CU_ASSERT_PTR_NOT_NULL(sent(&stage, SYNC_STATUS));
+	CU_ASSERT(has_sent(&stage, SYNC_STATUS));
 }
 
 /* ---- FINAL and fences ---- */
@@ -491,12 +364,12 @@ static void test_final_follows_the_deltas_that_it_counts(void)
 
 	reach(&stage, SOURCE_VERIFYING);
 	snapshot(&stage, 0, 4);
-	CU_ASSERT_PTR_NULL(sent(&stage, SYNC_FINAL));
+	CU_ASSERT_FALSE(has_sent(&stage, SYNC_FINAL));
 	CU_ASSERT(has(&stage, SOURCE_DO_DRAIN));
 	drained(&stage, 2, 3);
-	CU_ASSERT_PTR_NULL(sent(&stage, SYNC_FINAL));
+	CU_ASSERT_FALSE(has_sent(&stage, SYNC_FINAL));
 	drained(&stage, 4, 5);
-	CU_ASSERT_PTR_NOT_NULL_FATAL(sent(&stage, SYNC_FINAL));
+	CU_ASSERT(has_sent(&stage, SYNC_FINAL));
 	CU_ASSERT_EQUAL(sent(&stage, SYNC_FINAL)->delta, 4);
 	CU_ASSERT_EQUAL(sent(&stage, SYNC_FINAL)->batch, 1);
 	CU_ASSERT_EQUAL(sent(&stage, SYNC_FINAL)->items, 3);
@@ -645,7 +518,7 @@ static void test_every_undecided_state_can_be_left(void)
 		reach(&stage, from);
 		hear(&stage, (struct sync_message){ .kind = SYNC_ABORT,
 						    .reason = MIGRATION_OUT_OF_MEMORY });
-		CU_ASSERT_PTR_NULL(sent(&stage, SYNC_ABORT));
+		CU_ASSERT_FALSE(has_sent(&stage, SYNC_ABORT));
 		check_aborted(&stage, from, MIGRATION_OUT_OF_MEMORY);
 
 		reach(&stage, from);
@@ -730,10 +603,10 @@ static void test_prepare_again_is_answered_again(void)
 
 	reach(&stage, SOURCE_COPYING);
 	hear(&stage, (struct sync_message){ .kind = SYNC_PREPARE, .epoch = EPOCH });
-	CU_ASSERT_PTR_NOT_NULL(sent(&stage, SYNC_ACCEPT));
+	CU_ASSERT(has_sent(&stage, SYNC_ACCEPT));
 	reach(&stage, SOURCE_COMMITTING);
 	hear(&stage, (struct sync_message){ .kind = SYNC_PREPARE, .epoch = EPOCH });
-	CU_ASSERT_PTR_NOT_NULL(sent(&stage, SYNC_COMMIT));
+	CU_ASSERT(has_sent(&stage, SYNC_COMMIT));
 }
 
 static void test_a_question_is_answered_by_what_the_target_waits_for(void)
@@ -765,7 +638,7 @@ static void test_no_time_and_no_news_undoes_a_commit(void)
 	for (uint32_t i = 0; i < 1000; i++) {
 		stage.now_ms = migration_source_deadline_ms(&stage.source);
 		feed_kind(&stage, SOURCE_ON_TIMER);
-		CU_ASSERT(sent(&stage, SYNC_COMMIT) || has(&stage, SOURCE_DO_REFUSE_PARKED));
+		CU_ASSERT(has_sent(&stage, SYNC_COMMIT) || has(&stage, SOURCE_DO_REFUSE_PARKED));
 	}
 	peer(&stage, MIGRATION_PEER_SUSPECTED_DEAD);
 	peer(&stage, MIGRATION_PEER_GONE);

@@ -1,62 +1,12 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* The target of a migration, step by step: what it takes, what it says, when it may act alone. */
-#include "controlplane/migration_target.h"
-#include "tests/unit/unit.h"
-
-#include <string.h>
-
-#define SOURCE_ID 1u
-#define TARGET_ID 2u
-#define EPOCH 7u
-
-/* A target with its clock and the actions of its last step; the test plays the rest of the node. */
-struct stage {
-	struct migration_options options;
-	struct migration_target target;
-	struct migration_target_actions actions;
-	uint64_t now_ms;
-};
-
-static const struct migration_job job = {
-	.job = 99,
-	.attempt = 1,
-	.partition = 5,
-	.epoch = EPOCH,
-	.source = SOURCE_ID,
-	.source_generation = 10,
-	.target = TARGET_ID,
-	.target_generation = 20,
-};
+#define STAGE_END target
+#define STAGE_KIND TARGET
+#define STAGE_PEER SOURCE_ID
+#define STAGE_ATTEMPT 1
+#include "tests/unit/controlplane/migration_stage.h"
 
 /* ---- events ---- */
-
-static void feed(struct stage *stage, struct migration_target_event event)
-{
-	migration_target_step(&stage->target, stage->now_ms, &event, &stage->actions);
-	CU_ASSERT(migration_target_is_sound(&stage->target));
-}
-
-static void feed_kind(struct stage *stage, enum migration_target_event_kind kind)
-{
-	feed(stage, (struct migration_target_event){ .kind = kind });
-}
-
-static void hear(struct stage *stage, struct sync_message message)
-{
-	message.partition = job.partition;
-	message.job = message.job ? message.job : job.job;
-	message.attempt = message.attempt ? message.attempt : stage->target.job.attempt;
-	message.sender = message.sender ? message.sender : SOURCE_ID;
-	message.generation = message.generation ? message.generation : job.source_generation;
-	feed(stage,
-	     (struct migration_target_event){ .kind = TARGET_ON_MESSAGE, .message = &message });
-}
-
-static void pass_ms(struct stage *stage, uint64_t ms)
-{
-	stage->now_ms += ms;
-	feed_kind(stage, TARGET_ON_TIMER);
-}
 
 /* A batch of the scan, or 'count' deltas from 'first' on, of the present attempt. */
 static void receive(struct stage *stage, enum sync_frame_kind kind, uint64_t first, uint32_t count)
@@ -112,86 +62,20 @@ static void hear_abort(struct stage *stage, enum migration_reason reason)
 	hear(stage, (struct sync_message){ .kind = SYNC_ABORT, .reason = reason });
 }
 
-static void owner(struct stage *stage, uint64_t id, uint32_t epoch)
-{
-	feed(stage, (struct migration_target_event){
-			    .kind = TARGET_ON_OWNER, .owner = id, .epoch = epoch });
-}
-
-static void peer(struct stage *stage, enum migration_peer state)
-{
-	feed(stage, (struct migration_target_event){ .kind = TARGET_ON_PEER, .peer = state });
-}
-
-static void majority(struct stage *stage, bool is_seen)
-{
-	feed(stage,
-	     (struct migration_target_event){ .kind = TARGET_ON_MAJORITY, .is_ok = is_seen });
-}
-
 static void discarded(struct stage *stage, bool is_done)
 {
 	feed(stage,
 	     (struct migration_target_event){ .kind = TARGET_ON_DISCARDED, .is_done = is_done });
 }
 
-/* ---- what was asked for ---- */
-
-static int find(const struct stage *stage, enum migration_target_action_kind kind)
-{
-	for (uint32_t i = 0; i < stage->actions.count; i++) {
-		if (stage->actions.items[i].kind == kind)
-			return (int)i;
-	}
-	return -1;
-}
-
-static bool has(const struct stage *stage, enum migration_target_action_kind kind)
-{
-	return find(stage, kind) >= 0;
-}
-
-static const struct migration_target_action *action(const struct stage *stage,
-						    enum migration_target_action_kind kind)
-{
-	static const struct migration_target_action none;
-
-	return has(stage, kind) ? &stage->actions.items[find(stage, kind)] : &none;
-}
-
-/* The message of that kind that was sent in the last step; one of kind 0 for none. */
-static const struct sync_message *sent(const struct stage *stage, enum sync_message_kind kind)
-{
-	static const struct sync_message none;
-
-	for (uint32_t i = 0; i < stage->actions.count; i++) {
-		const struct migration_target_action *at = &stage->actions.items[i];
-
-		if (at->kind == TARGET_DO_SEND && at->message.kind == kind)
-			return &at->message;
-	}
-	return &none;
-}
-
-static bool has_sent(const struct stage *stage, enum sync_message_kind kind)
-{
-	return sent(stage, kind)->kind == kind;
-}
-
-static enum migration_target_state state(const struct stage *stage)
-{
-	return migration_target_state(&stage->target);
-}
-
 /* ---- ways to a state ---- */
 
 static void start(struct stage *stage)
 {
-	memset(stage, 0, sizeof(*stage));
-	migration_options_default(&stage->options);
-	stage->now_ms = 1000;
-	migration_target_init(&stage->target, &stage->options, &job, true, stage->now_ms);
-	feed_kind(stage, TARGET_ON_START);
+	struct migration_options options;
+
+	migration_options_default(&options);
+	start_with(stage, &options);
 }
 
 static void staged(struct stage *stage)
