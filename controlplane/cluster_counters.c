@@ -2,8 +2,6 @@
 /* The table. */
 #include "controlplane/cluster_counters.h"
 
-#include <stddef.h>
-
 #include "controlplane/bus_transport.h"
 #include "controlplane/cluster.h"
 
@@ -14,11 +12,7 @@ struct cluster_counts {
 	struct membership_counters membership;
 };
 
-static const struct {
-	const char *name;
-	size_t offset;
-	const char *help;
-} table[] = {
+static const struct counter_row rows[] = {
 	/* clang-format off */
 	{ "bus_datagrams_received", offsetof(struct cluster_counts, bus.datagrams_in),
 	  "Authentic datagrams of the cluster bus." },
@@ -77,22 +71,9 @@ static const struct {
 	/* clang-format on */
 };
 
-uint32_t cluster_counter_count(void)
-{
-	return sizeof(table) / sizeof(table[0]);
-}
+const struct counter_table cluster_counter_table = { rows, sizeof(rows) / sizeof(rows[0]) };
 
-const char *cluster_counter_name(uint32_t counter)
-{
-	return table[counter].name;
-}
-
-const char *cluster_counter_help(uint32_t counter)
-{
-	return table[counter].help;
-}
-
-uint64_t cluster_counter(const void *context, uint32_t counter)
+void cluster_counters(const void *context, uint64_t *values)
 {
 	const struct cluster *cluster = context;
 	const struct gossip *gossip = cluster_gossip(cluster);
@@ -101,5 +82,5 @@ uint64_t cluster_counter(const void *context, uint32_t counter)
 						 *membership_counters(gossip_membership(gossip)) };
 
 	cluster_bus_counters(cluster, &counts.bus);
-	return *(const uint64_t *)((const uint8_t *)&counts + table[counter].offset);
+	counter_table_read(&cluster_counter_table, &counts, values);
 }

@@ -5,12 +5,13 @@
 
 #include <stdint.h>
 
-/* 'counter' is below cluster_counter_count(). */
-uint32_t cluster_counter_count(void);
-const char *cluster_counter_name(uint32_t counter);
-const char *cluster_counter_help(uint32_t counter);
+#include "dataplane/counter_table.h"
 
-/* 'context' is a struct cluster; without a bus its counters are 0. */
-uint64_t cluster_counter(const void *context, uint32_t counter);
+extern const struct counter_table cluster_counter_table;
+
+/* Fills the values of the table's rows, of all together at one moment. 'context' is a struct cluster; without a bus its
+ * counters are 0. Control thread.
+ */
+void cluster_counters(const void *context, uint64_t *values);
 
 #endif

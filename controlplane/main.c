@@ -239,9 +239,12 @@ static void sample(void *context)
 		tell_load(daemon);
 }
 
-static uint64_t dataplane_counter(const void *context, uint32_t counter)
+static void read_dataplane_counters(const void *context, uint64_t *values)
 {
-	return dataplane_counter_sum(context, counter);
+	struct core_counters sums;
+
+	dataplane_counters(context, &sums);
+	counter_table_read(&core_counter_table, &sums, values);
 }
 
 static int start_watch(struct daemon *daemon, char *error)
@@ -253,12 +256,10 @@ static int start_watch(struct daemon *daemon, char *error)
 		dataplane_port_status,
 		daemon->dataplane,
 		daemon->options.data_workers,
-		{ { dataplane_counter_count, dataplane_counter_name, dataplane_counter_help,
-		    dataplane_counter, daemon->dataplane },
-		  { cluster_counter_count, cluster_counter_name, cluster_counter_help,
-		    cluster_counter, daemon->cluster },
-		  { migrator_counter_count, migrator_counter_name, migrator_counter_help,
-		    migrator_counter, migrator_daemon_migrator(daemon->migrations) } },
+		{ { &core_counter_table, read_dataplane_counters, daemon->dataplane },
+		  { &cluster_counter_table, cluster_counters, daemon->cluster },
+		  { &migrator_counter_table, migrator_counters,
+		    migrator_daemon_migrator(daemon->migrations) } },
 	};
 
 	snprintf(error, ERROR_SIZE, "out of memory");

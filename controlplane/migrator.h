@@ -11,6 +11,7 @@
 #include "controlplane/migration_jobs.h"
 #include "controlplane/node.h"
 #include "controlplane/refusal.h"
+#include "dataplane/counter_table.h"
 
 #define MIGRATOR_ERROR_SIZE REFUSAL_TEXT_SIZE
 
@@ -86,10 +87,10 @@ uint32_t migrator_past(const struct migrator *migrator, struct migration_past *p
 /* Jobs at work, those that only wait for a confirmation of the other end included. */
 uint32_t migrator_count(const struct migrator *migrator);
 
-/* Counters by name, for /metrics and /v1/counters; any time. */
-uint32_t migrator_counter_count(void);
-const char *migrator_counter_name(uint32_t counter);
-const char *migrator_counter_help(uint32_t counter);
-uint64_t migrator_counter(const void *migrator, uint32_t counter);
+/* For /metrics and /v1/counters. */
+extern const struct counter_table migrator_counter_table;
+
+/* Fills the values of the table's rows; any time. 'migrator' is a struct migrator. */
+void migrator_counters(const void *migrator, uint64_t *values);
 
 #endif

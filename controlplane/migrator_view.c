@@ -107,11 +107,7 @@ uint32_t migrator_count(const struct migrator *migrator)
 
 /* ---- counters ---- */
 
-static const struct {
-	const char *name;
-	size_t offset;
-	const char *help;
-} table[] = {
+static const struct counter_row rows[] = {
 	/* clang-format off */
 	{ "migrations_out_started", offsetof(struct migrator_counters, out_started),
 	  "Times this node began to give a partition away, attempts counted each." },
@@ -150,28 +146,15 @@ static const struct {
 	/* clang-format on */
 };
 
-uint32_t migrator_counter_count(void)
-{
-	return sizeof(table) / sizeof(table[0]);
-}
+const struct counter_table migrator_counter_table = { rows, sizeof(rows) / sizeof(rows[0]) };
 
-const char *migrator_counter_name(uint32_t counter)
-{
-	return table[counter].name;
-}
-
-const char *migrator_counter_help(uint32_t counter)
-{
-	return table[counter].help;
-}
-
-uint64_t migrator_counter(const void *context, uint32_t counter)
+void migrator_counters(const void *context, uint64_t *values)
 {
 	const struct migrator *migrator = context;
 	struct migrator_counters counters = migrator->counters;
 
 	counters.jobs = *migration_jobs_counters(migrator->jobs);
-	return *(const uint64_t *)((const uint8_t *)&counters + table[counter].offset);
+	counter_table_read(&migrator_counter_table, &counters, values);
 }
 
 const struct migration_jobs *migrator_jobs(const struct migrator *migrator)

@@ -2,6 +2,7 @@
 /* Samples of the data plane, compared with the ones before. */
 #include "controlplane/node_watch.h"
 
+#include <assert.h>
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
@@ -24,33 +25,19 @@ struct node_watch {
 	bool is_stalled[WORKER_COUNT_MAX];
 };
 
-/* The source that counter number '*counter' of all belongs to; '*counter' = its number there. */
-static const struct counter_source *source_of(const struct node_watch *watch, uint32_t *counter)
-{
-	const struct counter_source *source = watch->source.counters;
-
-	for (; source->count && *counter >= source->count(); source++)
-		*counter -= source->count();
-	return source;
-}
-
-static uint32_t counter_count(const struct node_watch *watch)
+/* Returns how many there are. */
+static uint32_t read_counters(const struct node_watch *watch, uint64_t *values)
 {
 	uint32_t count = 0;
 
-	for (uint32_t i = 0; i < NODE_COUNTER_SOURCES; i++) {
+	for (uint32_t i = 0; i < NODE_COUNTER_SOURCES && watch->source.counters[i].table; i++) {
 		const struct counter_source *source = &watch->source.counters[i];
 
-		count += source->count ? source->count() : 0;
+		assert(count + source->table->row_count <= REPORT_COUNTER_MAX);
+		source->read(source->context, values + count);
+		count += source->table->row_count;
 	}
-	return count < REPORT_COUNTER_MAX ? count : REPORT_COUNTER_MAX;
-}
-
-static uint64_t counter_value(const struct node_watch *watch, uint32_t counter)
-{
-	const struct counter_source *source = source_of(watch, &counter);
-
-	return source->value(source->context, counter);
+	return count;
 }
 
 static void take(const struct node_watch *watch, struct sample *sample)
@@ -65,8 +52,7 @@ static void take(const struct node_watch *watch, struct sample *sample)
 		sample->heartbeats[worker] = status.heartbeats;
 		sample->busy_turns[worker] = status.busy_turns;
 	}
-	for (uint32_t counter = 0; counter < counter_count(watch); counter++)
-		sample->counters[counter] = counter_value(watch, counter);
+	read_counters(watch, sample->counters);
 }
 
 struct node_watch *node_watch_create(const struct node_facts *facts,
@@ -187,22 +173,31 @@ static void report_workers(const struct node_watch *watch, struct node_report *r
 	}
 }
 
-static void report_counters(const struct node_watch *watch, struct node_report *report)
+/* Those of one table, of which the values of now are 'values'. */
+static void report_table(const struct node_watch *watch, const struct counter_table *table,
+			 const uint64_t *values, struct node_report *report)
 {
-	report->counter_count = counter_count(watch);
-	for (uint32_t i = 0; i < report->counter_count; i++) {
+	for (uint32_t row = 0; row < table->row_count; row++) {
+		uint32_t i = report->counter_count++;
 		struct report_counter *counter = &report->counters[i];
-		uint32_t number = i;
-		const struct counter_source *source = source_of(watch, &number);
 
-		counter->name = source->name(number);
-		counter->help = source->help(number);
-		counter->value = source->value(source->context, number);
+		counter->name = table->rows[row].name;
+		counter->help = table->rows[row].help;
+		counter->value = values[i];
 		counter->per_second =
 			rate(watch, watch->last.counters[i], watch->previous.counters[i]);
 		if (strncmp(counter->name, "op_", 3) == 0)
 			report->operations_per_s += counter->per_second;
 	}
+}
+
+static void report_counters(const struct node_watch *watch, struct node_report *report)
+{
+	uint64_t values[REPORT_COUNTER_MAX];
+
+	read_counters(watch, values);
+	for (uint32_t i = 0; i < NODE_COUNTER_SOURCES && watch->source.counters[i].table; i++)
+		report_table(watch, watch->source.counters[i].table, values, report);
 }
 
 void node_watch_report(const struct node_watch *watch, struct node_report *report)

@@ -10,12 +10,10 @@
 #include "controlplane/options.h"
 #include "dataplane/dataplane.h"
 
-/* A table of counters; 'count' NULL = none. */
+/* A table of counters; NULL = none, and none behind it. 'read' fills the values of its rows. */
 struct counter_source {
-	uint32_t (*count)(void);
-	const char *(*name)(uint32_t counter);
-	const char *(*help)(uint32_t counter);
-	uint64_t (*value)(const void *context, uint32_t counter);
+	const struct counter_table *table;
+	void (*read)(const void *context, uint64_t *values);
 	const void *context;
 };
 
@@ -50,7 +48,7 @@ struct node_facts {
  */
 struct node_watch;
 
-/* NULL when out of memory. 'source' is copied. */
+/* NULL when out of memory. 'source' is copied; its tables have REPORT_COUNTER_MAX rows at most, together. */
 struct node_watch *node_watch_create(const struct node_facts *facts,
 				     const struct node_source *source);
 void node_watch_destroy(struct node_watch *watch);

@@ -6,6 +6,7 @@
 #include <assert.h>
 #include <stdint.h>
 
+#include "dataplane/counter_table.h"
 #include "dataplane/drop_reason.h"
 #include "dataplane/wire_format.h"
 
@@ -117,8 +118,7 @@ static inline uint64_t core_counter_read(const struct core_counters *counters, u
 	return __atomic_load_n(&counters->values[counter], __ATOMIC_RELAXED);
 }
 
-/* 'counter' is below CORE_COUNTER_COUNT. */
-const char *core_counter_name(uint32_t counter);
-const char *core_counter_help(uint32_t counter);
+/* Of struct core_counters; its rows stand in the order of enum core_counter. */
+extern const struct counter_table core_counter_table;
 
 #endif

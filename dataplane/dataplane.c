@@ -451,28 +451,15 @@ void dataplane_worker_status(const struct dataplane *dp, uint32_t worker,
 	shard_stats(w->shard, &status->shard);
 }
 
-uint32_t dataplane_counter_count(void)
+void dataplane_counters(const struct dataplane *dp, struct core_counters *sums)
 {
-	return CORE_COUNTER_COUNT;
-}
+	memset(sums, 0, sizeof(*sums));
+	for (uint32_t i = 0; i < dp->options.worker_count; i++) {
+		const struct core_counters *counters = &dp->workers[i].core->counters;
 
-const char *dataplane_counter_name(uint32_t counter)
-{
-	return core_counter_name(counter);
-}
-
-const char *dataplane_counter_help(uint32_t counter)
-{
-	return core_counter_help(counter);
-}
-
-uint64_t dataplane_counter_sum(const struct dataplane *dp, uint32_t counter)
-{
-	uint64_t sum = 0;
-
-	for (uint32_t i = 0; i < dp->options.worker_count; i++)
-		sum += core_counter_read(&dp->workers[i].core->counters, counter);
-	return sum;
+		for (uint32_t c = 0; c < CORE_COUNTER_COUNT; c++)
+			sums->values[c] += core_counter_read(counters, c);
+	}
 }
 
 void dataplane_port_status(const struct dataplane *dp, struct dataplane_port_status *status)

@@ -7,6 +7,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "dataplane/core_counters.h"
 #include "dataplane/partition_command.h"
 #include "dataplane/route_table.h"
 #include "storage/limits.h"
@@ -134,11 +135,8 @@ struct worker_status {
 uint32_t dataplane_worker_count(const struct dataplane *dataplane);
 void dataplane_worker_status(const struct dataplane *dataplane, uint32_t worker, struct worker_status *status);
 
-/* Counters by name, summed over workers, in the order of the table in core_counters.h. Any thread. */
-uint32_t dataplane_counter_count(void);
-const char *dataplane_counter_name(uint32_t counter);
-const char *dataplane_counter_help(uint32_t counter);
-uint64_t dataplane_counter_sum(const struct dataplane *dataplane, uint32_t counter);
+/* Each counter of core_counter_table, summed over the workers. Any thread. */
+void dataplane_counters(const struct dataplane *dataplane, struct core_counters *sums);
 
 /* What the port really is: for the status page. */
 struct dataplane_port_status {

@@ -314,7 +314,8 @@ uint64_t unit_node_counter(const struct unit_node *node, const char *name)
 	uint64_t sum = 0;
 	uint32_t counter = 0;
 
-	while (counter < CORE_COUNTER_COUNT && strcmp(core_counter_name(counter), name) != 0)
+	while (counter < CORE_COUNTER_COUNT &&
+	       strcmp(core_counter_table.rows[counter].name, name) != 0)
 		counter++;
 	require(counter < CORE_COUNTER_COUNT, name);
 	for (uint32_t i = 0; i < node->shared->worker_count; i++)

@@ -556,9 +556,13 @@ static struct migration_past last_of(const struct peer *peer)
 
 static uint64_t counter_of(const struct peer *peer, const char *name)
 {
-	for (uint32_t i = 0; i < migrator_counter_count(); i++) {
-		if (strcmp(migrator_counter_name(i), name) == 0)
-			return migrator_counter(peer->migrator, i);
+	uint64_t values[32];
+
+	CU_ASSERT_FATAL(migrator_counter_table.row_count <= 32);
+	migrator_counters(peer->migrator, values);
+	for (uint32_t i = 0; i < migrator_counter_table.row_count; i++) {
+		if (strcmp(migrator_counter_table.rows[i].name, name) == 0)
+			return values[i];
 	}
 	CU_FAIL_FATAL("no such counter");
 	return 0;

@@ -38,50 +38,30 @@ static void played_port(const struct dataplane *dataplane, struct dataplane_port
 						  .rx_missed = 7 };
 }
 
-static uint32_t played_count(void)
+static const struct counter_row played_rows[] = {
+	{ "op_get", offsetof(struct played, counters[0]), "GETs" },
+	{ "op_set", offsetof(struct played, counters[1]), "SETs" },
+	{ "drop_vlan", offsetof(struct played, counters[2]), "a VLAN tag" },
+	{ "frames_received", offsetof(struct played, counters[3]), "frames" },
+};
+static const struct counter_table played_table = { played_rows, 4 };
+
+static void read_played(const void *context, uint64_t *values)
 {
-	return 4;
-}
-
-static const char *played_name(uint32_t counter)
-{
-	static const char *const names[] = { "op_get", "op_set", "drop_vlan", "frames_received" };
-
-	return names[counter];
-}
-
-static const char *played_help(uint32_t counter)
-{
-	static const char *const helps[] = { "GETs", "SETs", "a VLAN tag", "frames" };
-
-	return helps[counter];
-}
-
-static uint64_t played_value(const void *context, uint32_t counter)
-{
-	return ((const struct played *)context)->counters[counter];
+	counter_table_read(&played_table, context, values);
 }
 
 /* A second table behind the first one. */
-static uint32_t more_count(void)
-{
-	return 2;
-}
+static const struct counter_row more_rows[] = { { "bus_in", 0, "In." },
+						{ "bus_out", sizeof(uint64_t), "Out." } };
+static const struct counter_table more_table = { more_rows, 2 };
 
-static const char *more_name(uint32_t counter)
+static void read_more(const void *context, uint64_t *values)
 {
-	return counter == 0 ? "bus_in" : "bus_out";
-}
+	static const uint64_t counts[] = { 70, 71 };
 
-static const char *more_help(uint32_t counter)
-{
-	return counter == 0 ? "In." : "Out.";
-}
-
-static uint64_t more_value(const void *context, uint32_t counter)
-{
 	(void)context;
-	return 70 + counter;
+	counter_table_read(&more_table, counts, values);
 }
 
 static uint64_t clock_read(void *context)
@@ -112,13 +92,12 @@ static void fixture_init(struct fixture *f)
 	options_init(&f->options);
 	f->watch = node_watch_create(
 		&(struct node_facts){ &f->options, &f->world, &f->log, IDLE_SPIN, true },
-		&(struct node_source){
-			played_worker,
-			played_port,
-			(const struct dataplane *)(const void *)&f->played,
-			WORKERS,
-			{ { played_count, played_name, played_help, played_value, &f->played },
-			  { more_count, more_name, more_help, more_value, NULL } } });
+		&(struct node_source){ played_worker,
+				       played_port,
+				       (const struct dataplane *)(const void *)&f->played,
+				       WORKERS,
+				       { { &played_table, read_played, &f->played },
+					 { &more_table, read_more, NULL } } });
 	CU_ASSERT_PTR_NOT_NULL_FATAL(f->watch);
 }
 

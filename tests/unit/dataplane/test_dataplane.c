@@ -170,9 +170,12 @@ static int ask(struct scene *scene, uint32_t worker, uint8_t opcode, const char 
 
 static uint64_t counter(const struct scene *scene, const char *name)
 {
-	for (uint32_t i = 0; i < dataplane_counter_count(); i++) {
-		if (strcmp(dataplane_counter_name(i), name) == 0)
-			return dataplane_counter_sum(scene->dataplane, i);
+	struct core_counters sums;
+
+	dataplane_counters(scene->dataplane, &sums);
+	for (uint32_t i = 0; i < CORE_COUNTER_COUNT; i++) {
+		if (strcmp(core_counter_table.rows[i].name, name) == 0)
+			return sums.values[i];
 	}
 	CU_FAIL_FATAL("no such counter");
 	return 0;
