@@ -22,7 +22,7 @@ struct migration_job {
 	uint64_t source_generation;
 	uint64_t target;
 	uint64_t target_generation;
-	uint64_t resize; /* the resize this move belongs to; 0 = a move by itself */
+	uint64_t resize; /* the rebalance this move belongs to; 0 = a move by itself */
 };
 
 /* Why an attempt ended, or a PREPARE was refused. Numbers are on the wire: never change one. */
@@ -31,7 +31,7 @@ enum migration_reason {
 	MIGRATION_CANCELLED = 1,      /* by the operator */
 	MIGRATION_BUSY = 2,           /* another job works on the partition */
 	MIGRATION_AT_CAPACITY = 3,    /* too many jobs at once */
-	MIGRATION_RESIZE = 4,         /* a resize is under way, and this job is not part of it */
+	MIGRATION_RESIZE = 4,         /* the number is taken: no version gives this reason any more */
 	MIGRATION_NOT_OWNER = 5,      /* the source does not own the partition */
 	MIGRATION_SUPERSEDED = 6,     /* somebody else owns it at a higher epoch */
 	MIGRATION_PEER_DEAD = 7,      /* declared dead, restarted, left or removed */

@@ -32,7 +32,6 @@ struct migration_jobs {
 	struct migration_jobs_counters counters;
 	struct prng prng;
 	uint64_t now_ms;
-	uint64_t resize; /* that holds the lock, 0 = none */
 	bool sees_majority;
 	struct source_job *sources;
 	struct target_job *targets;
@@ -379,8 +378,6 @@ static void refuse_or_start(struct migration_jobs *jobs, const struct sync_messa
 	} else if (!may_give(jobs, prepare) || prepare->sender == jobs->options.self) {
 		reply_not_owner(jobs, prepare);
 		jobs->counters.refused_owner++;
-	} else if (jobs->resize != 0 && prepare->resize != jobs->resize) {
-		reply_busy(jobs, prepare, MIGRATION_RESIZE, 0);
 	} else if (!job) {
 		reply_busy(jobs, prepare, MIGRATION_AT_CAPACITY, 0);
 	} else {
@@ -616,14 +613,13 @@ struct migration_jobs_actions migration_jobs_step(struct migration_jobs *jobs, u
 
 /* 0 when 'partition' may be imported. */
 static int judge_import(const struct migration_jobs *jobs, uint32_t partition,
-			uint64_t source_generation, uint64_t resize)
+			uint64_t source_generation)
 {
 	const struct partition_owner *entry;
 
 	if (partition >= jobs->options.map->partition_count)
 		return -ENOENT;
-	if (find_source(jobs, partition) || find_target(jobs, partition) ||
-	    (jobs->resize != 0 && jobs->resize != resize))
+	if (find_source(jobs, partition) || find_target(jobs, partition))
 		return -EBUSY;
 	entry = map_entry(jobs, partition);
 	if (entry->epoch == 0)
@@ -648,7 +644,7 @@ int migration_jobs_import(struct migration_jobs *jobs, uint64_t now_ms, uint32_t
 	int result;
 
 	begin_step(jobs, now_ms);
-	result = judge_import(jobs, partition, source_generation, resize);
+	result = judge_import(jobs, partition, source_generation);
 	if (result != 0)
 		return result;
 	job = free_target(jobs);
@@ -699,37 +695,6 @@ uint32_t migration_jobs_count(const struct migration_jobs *jobs)
 	for (uint32_t i = 0; i < jobs->options.target_max; i++)
 		count += target_is_open(&jobs->targets[i]);
 	return count;
-}
-
-const struct migration_job *migration_jobs_running(const struct migration_jobs *jobs)
-{
-	for (uint32_t i = 0; i < jobs->options.source_max; i++) {
-		if (source_is_open(&jobs->sources[i]))
-			return &jobs->sources[i].source.job;
-	}
-	for (uint32_t i = 0; i < jobs->options.target_max; i++) {
-		const struct target_job *job = &jobs->targets[i];
-
-		if (target_is_open(job) && job->target.machine.state != TARGET_CONFIRMING)
-			return &job->target.job;
-	}
-	return NULL;
-}
-
-int migration_jobs_lock(struct migration_jobs *jobs, uint64_t resize)
-{
-	if (jobs->resize == resize)
-		return 0;
-	if (jobs->resize != 0 || migration_jobs_running(jobs))
-		return -EBUSY;
-	jobs->resize = resize;
-	return 0;
-}
-
-void migration_jobs_unlock(struct migration_jobs *jobs, uint64_t resize)
-{
-	if (jobs->resize == resize)
-		jobs->resize = 0;
 }
 
 const struct migration_jobs_counters *migration_jobs_counters(const struct migration_jobs *jobs)

@@ -100,7 +100,7 @@ int migration_jobs_create(struct migration_jobs **jobs,
 void migration_jobs_destroy(struct migration_jobs *jobs);
 
 /* Starts to take 'partition' from its owner, which lives in 'source_generation'.
- * 0 and '*actions'; -EBUSY: a job works on the partition, or a resize of another number is under way;
+ * 0 and '*actions'; -EBUSY: a job works on the partition;
  * -ENOSPC: target_max jobs run; -EALREADY: this node owns it; -ENOENT: no such partition, or nobody
  * is known to own it; -EINVAL: generation 0.
  */
@@ -123,18 +123,6 @@ const struct migration_target *migration_jobs_target(const struct migration_jobs
 
 /* Jobs, those that are done and not yet forgotten not counted. */
 uint32_t migration_jobs_count(const struct migration_jobs *jobs);
-
-/* A job that forbids a resize: any whose partition has not found its owner. A target that only waits to be
- * confirmed is none, lest a dead source block its own removal. NULL when there is none.
- */
-const struct migration_job *migration_jobs_running(const struct migration_jobs *jobs);
-
-/* Locks the node for one resize, or for none (0): other jobs are neither started nor accepted. 0; -EBUSY when
- * a job runs or another resize holds the lock. The same number may be set again.
- */
-int migration_jobs_lock(struct migration_jobs *jobs, uint64_t resize);
-/* Ends it; other numbers change nothing. */
-void migration_jobs_unlock(struct migration_jobs *jobs, uint64_t resize);
 
 const struct migration_jobs_counters *migration_jobs_counters(const struct migration_jobs *jobs);
 

@@ -166,7 +166,6 @@ static int create_jobs(struct migrator *migrator, uint64_t generation)
 	migration_jobs_destroy(migrator->jobs);
 	migrator->jobs = jobs;
 	migrator->generation = generation;
-	migration_jobs_lock(jobs, migrator->resize);
 	push_news(migrator, &(struct migration_jobs_event){ .kind = JOBS_ON_MAJORITY,
 							    .is_ok = migrator->is_majority_seen });
 	return 0;

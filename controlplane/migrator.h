@@ -22,9 +22,8 @@ struct migrator;
  * wrong and what to do. Nothing changed then. ---
  */
 
-/* This node starts to take 'partition' from its owner; 'resize' is the number of the resize it belongs to, 0 = none. -ENOENT: no
- * such partition, or no owner; -EALREADY: it is this node's; -EBUSY: it is being migrated, or a resize is under way; -ENOSPC: too
- * many at once; -EHOSTDOWN: the owner is not alive.
+/* This node starts to take 'partition' from its owner; 'resize' is the number of the rebalance it belongs to, 0 = none. -ENOENT:
+ * no such partition, or no owner; -EALREADY: it is this node's; -EBUSY: it is being migrated; -ENOSPC: too many at once; -EHOSTDOWN: the owner is not alive.
  */
 int migrator_import(struct migrator *migrator, uint32_t partition, uint64_t resize, char *error);
 
@@ -35,12 +34,6 @@ int migrator_cancel(struct migrator *migrator, uint32_t partition, char *error);
  * thought alive.
  */
 int migrator_claim(struct migrator *migrator, uint32_t partition, char *error);
-
-/* Locks the node for the resize of that number: other jobs are refused meanwhile. 0, or -EBUSY: a job runs, or another
- * resize is under way; 'error' names it.
- */
-int migrator_lock(struct migrator *migrator, uint64_t resize, char *error);
-void migrator_unlock(struct migrator *migrator, uint64_t resize);
 
 /* --- What is known --- */
 

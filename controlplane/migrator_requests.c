@@ -57,10 +57,6 @@ static int need_room(const struct migrator *migrator, uint32_t partition, char *
 
 static int explain(const struct migrator *migrator, int result, uint32_t partition, char *error)
 {
-	if (result == -EBUSY && migrator->resize != 0)
-		return refuse(error, result,
-			      "a resize (%016" PRIx64 ") is under way: wait until it is over",
-			      migrator->resize);
 	if (result == -ENOSPC)
 		return refuse(error, result,
 			      "this node takes %u partitions over already: wait for one, or raise "
@@ -176,28 +172,4 @@ int migrator_claim(struct migrator *migrator, uint32_t partition, char *error)
 			      partition, partition);
 	tell(migrator, JOBS_ON_CLAIM, partition);
 	return 0;
-}
-
-/* ---- resizes ---- */
-
-int migrator_lock(struct migrator *migrator, uint64_t resize, char *error)
-{
-	const struct migration_job *running = migration_jobs_running(migrator->jobs);
-
-	if (migration_jobs_lock(migrator->jobs, resize) == 0) {
-		migrator->resize = resize;
-		return 0;
-	}
-	if (migrator->resize != 0)
-		return refuse(error, -EBUSY, "another resize (%016" PRIx64 ") is under way",
-			      migrator->resize);
-	return refuse(error, -EBUSY, "partition %u is being migrated (job %016" PRIx64 "): wait",
-		      running->partition, running->job);
-}
-
-void migrator_unlock(struct migrator *migrator, uint64_t resize)
-{
-	migration_jobs_unlock(migrator->jobs, resize);
-	if (migrator->resize == resize)
-		migrator->resize = 0;
 }

@@ -68,7 +68,6 @@ struct migrator {
 	struct migrator_counters counters;
 	struct migration_jobs *jobs;
 	uint64_t generation; /* the jobs' */
-	uint64_t resize;     /* that holds the lock, 0 = none */
 	bool is_majority_seen;
 	bool is_stopping;
 	bool is_in_turn;

@@ -278,52 +278,6 @@ static void test_an_import_that_makes_no_sense_is_refused(void)
 	destroy(&node);
 }
 
-/* ---- resizes (row 7.3) ---- */
-
-static void test_a_resize_is_refused_while_a_migration_runs(void)
-{
-	struct node node;
-
-	create(&node);
-	CU_ASSERT_PTR_NULL(migration_jobs_running(node.jobs));
-	prepare(&node, 1, 77);
-	CU_ASSERT_PTR_NOT_NULL_FATAL(migration_jobs_running(node.jobs));
-	CU_ASSERT_EQUAL(migration_jobs_running(node.jobs)->job, 77);
-	CU_ASSERT_EQUAL(migration_jobs_lock(node.jobs, 9), -EBUSY);
-	destroy(&node);
-	create(&node);
-	CU_ASSERT_EQUAL(import(&node, 6), 0);
-	CU_ASSERT_EQUAL(migration_jobs_running(node.jobs)->partition, 6);
-	CU_ASSERT_EQUAL(migration_jobs_lock(node.jobs, 9), -EBUSY);
-	destroy(&node);
-}
-
-static void test_a_resize_refuses_another_and_jobs_that_are_not_its_own(void)
-{
-	struct node node;
-	struct sync_message message;
-
-	create(&node);
-	CU_ASSERT_EQUAL(migration_jobs_lock(node.jobs, 9), 0);
-	CU_ASSERT_EQUAL(migration_jobs_lock(node.jobs, 9), 0);
-	CU_ASSERT_EQUAL(migration_jobs_lock(node.jobs, 10), -EBUSY);
-	CU_ASSERT_EQUAL(import(&node, 6), -EBUSY);
-	prepare(&node, 1, 77);
-	CU_ASSERT_EQUAL(replied(&node).reason, MIGRATION_RESIZE);
-	message = message_of(SYNC_PREPARE, 1, 77);
-	message.resize = 9;
-	hear(&node, &message);
-	CU_ASSERT_EQUAL(migration_jobs_count(node.jobs), 1);
-	CU_ASSERT_EQUAL(migration_jobs_import(node.jobs, node.now_ms, 6, OTHER_GENERATION, 9,
-					      &node.actions),
-			0);
-	migration_jobs_unlock(node.jobs, 10);
-	CU_ASSERT_EQUAL(import(&node, 7), -EBUSY);
-	migration_jobs_unlock(node.jobs, 9);
-	CU_ASSERT_EQUAL(import(&node, 7), 0);
-	destroy(&node);
-}
-
 /* ---- messages without a job ---- */
 
 static void test_commit_to_a_life_that_forgot_gives_the_partition_back(void)
@@ -541,8 +495,6 @@ int main(void)
 		UNIT_TEST(test_an_attempt_that_is_over_never_runs_again),
 		UNIT_TEST(test_an_import_starts_a_target),
 		UNIT_TEST(test_an_import_that_makes_no_sense_is_refused),
-		UNIT_TEST(test_a_resize_is_refused_while_a_migration_runs),
-		UNIT_TEST(test_a_resize_refuses_another_and_jobs_that_are_not_its_own),
 		UNIT_TEST(test_commit_to_a_life_that_forgot_gives_the_partition_back),
 		UNIT_TEST(test_unknown_jobs_are_answered_so_that_nobody_waits),
 		UNIT_TEST(test_who_owns_it_now_is_the_better_answer),

@@ -648,27 +648,6 @@ static void what_cannot_be_is_refused_and_changes_nothing(void)
 	net_close(net);
 }
 
-static void a_resize_keeps_others_out(void)
-{
-	struct net *net = net_open();
-	char error[MIGRATOR_ERROR_SIZE] = "";
-
-	CU_ASSERT_EQUAL(migrator_lock(net->peers[1].migrator, 77, error), 0);
-	CU_ASSERT_EQUAL(migrator_lock(net->peers[1].migrator, 78, error), -EBUSY);
-	CU_ASSERT_PTR_NOT_NULL(strstr(error, "000000000000004d"));
-	CU_ASSERT_EQUAL(import(net, 1, P), EBUSY);
-	CU_ASSERT_EQUAL(migrator_import(net->peers[1].migrator, P, 77, error), 0);
-	CU_ASSERT_EQUAL(migrator_lock(net->peers[0].migrator, 0, error), 0);
-	run_to_state(net, &net->peers[0], "copying");
-	CU_ASSERT_EQUAL(migrator_lock(net->peers[0].migrator, 79, error), -EBUSY);
-	CU_ASSERT_PTR_NOT_NULL(strstr(error, "partition 2"));
-	run_to_rest(net);
-	migrator_unlock(net->peers[1].migrator, 77);
-	CU_ASSERT_EQUAL(import(net, 1, 3), 0);
-	run_to_rest(net);
-	net_close(net);
-}
-
 static void a_cancelled_job_leaves_everything_as_it_was(void)
 {
 	struct net *net = net_open();
@@ -957,7 +936,6 @@ int main(void)
 		UNIT_TEST(it_moves_on_and_back_and_loses_nothing),
 		UNIT_TEST(all_partitions_move_at_once_up_to_the_limit),
 		UNIT_TEST(what_cannot_be_is_refused_and_changes_nothing),
-		UNIT_TEST(a_resize_keeps_others_out),
 		UNIT_TEST(a_cancelled_job_leaves_everything_as_it_was),
 		UNIT_TEST(a_target_without_memory_gives_up_and_says_so),
 		UNIT_TEST(a_third_node_waits_for_its_turn),
