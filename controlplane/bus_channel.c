@@ -71,7 +71,6 @@ struct bus_channel {
 	bool is_stranger; /* accepted, and nothing authentic has come yet */
 	bool has_spoken;  /* but something has */
 	bool is_busy;     /* a handler of its events runs: freed when that returns */
-	bool was_pending;
 	int connect_error; /* errno; told from the loop */
 	int fd;
 	struct event *readable;
@@ -241,16 +240,12 @@ static int queue_frame(struct bus_channel *channel, const void *bytes, size_t si
 
 int bus_channel_send(struct bus_channel *channel, const void *bytes, size_t size)
 {
-	int result;
-
 	assert(size > 0 && size <= BUS_FRAME_SIZE_MAX);
 	if (!is_in(channel, CHANNEL_OPEN))
 		return -ENOTCONN;
 	if (bus_channel_pending(channel) + size > BUS_CHANNEL_PENDING_MAX)
 		return -ENOBUFS;
-	result = queue_frame(channel, bytes, size);
-	channel->was_pending |= bus_channel_pending(channel) > 0;
-	return result;
+	return queue_frame(channel, bytes, size);
 }
 
 void bus_channel_set_handlers(struct bus_channel *channel,
@@ -263,15 +258,6 @@ void bus_channel_set_handlers(struct bus_channel *channel,
 const struct bus_peer *bus_channel_peer(const struct bus_channel *channel)
 {
 	return &channel->peer;
-}
-
-static void tell_drained(struct bus_channel *channel)
-{
-	if (!channel->was_pending || bus_channel_pending(channel) > 0)
-		return;
-	channel->was_pending = false;
-	if (channel->handlers.drained)
-		channel->handlers.drained(channel->context, channel);
 }
 
 /* Whatever the socket takes; false when the connection is broken. */
@@ -571,8 +557,6 @@ static void on_writable(evutil_socket_t fd, short events, void *context)
 		fail(channel, BUS_CLOSE_BY_PEER, errno);
 	else if (is_in(channel, CHANNEL_FLUSHING))
 		finish_flushing(channel);
-	else
-		tell_drained(channel);
 	leave(channel);
 }
 

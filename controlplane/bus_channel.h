@@ -39,8 +39,6 @@ struct bus_channel_handlers {
 	/* A frame; 'bytes' live as long as the call. */
 	void (*frame)(void *context, struct bus_channel *channel, const uint8_t *bytes,
 		      size_t size);
-	/* Bytes were unsent, and none is any more. */
-	void (*drained)(void *context, struct bus_channel *channel);
 	/* The last call: the channel is gone. Not called after bus_channel_close(). */
 	void (*closed)(void *context, struct bus_channel *channel, const struct bus_close *close);
 };

@@ -2,28 +2,11 @@
 /* One function per object. Ids and generations are text: JSON's numbers do not hold 64 bits everywhere. */
 #include "controlplane/cluster_json.h"
 
-#include <inttypes.h>
-#include <stdio.h>
 #include <stdlib.h>
 
 #include "controlplane/bus_transport.h"
 #include "controlplane/cluster_check.h"
-
-static json_t *hex_json(uint64_t number)
-{
-	char text[17];
-
-	snprintf(text, sizeof(text), "%016" PRIx64, number);
-	return json_string(text);
-}
-
-static json_t *decimal_json(uint64_t number)
-{
-	char text[21];
-
-	snprintf(text, sizeof(text), "%" PRIu64, number);
-	return json_string(text);
-}
+#include "controlplane/number_json.h"
 
 static json_t *address_json(const struct node_address *address)
 {

@@ -2,21 +2,13 @@
 /* One function per object; and how two ends of a job become one. */
 #include "controlplane/migration_json.h"
 
-#include <inttypes.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "controlplane/number_json.h"
+
 /* Jobs of a node: those at work on both sides, and those that wait. */
 #define VIEW_COUNT_MAX 256u
-
-static json_t *hex_json(uint64_t number)
-{
-	char text[17];
-
-	snprintf(text, sizeof(text), "%016" PRIx64, number);
-	return json_string(text);
-}
 
 static json_t *name_json(const struct migration_names *names, uint64_t id)
 {

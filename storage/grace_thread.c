@@ -13,17 +13,8 @@ struct grace_thread {
 	struct grace_period *period;
 	struct grace_thread_options options;
 	pthread_t pthread;
-	uint64_t waiting_since_ms; /* 0 = not waiting */
 	bool must_stop;
 };
-
-static uint64_t monotonic_ms(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
-}
 
 static bool is_wanted(const struct grace_period *period)
 {
@@ -33,17 +24,14 @@ static bool is_wanted(const struct grace_period *period)
 /* The fence orders the new 'started' before the wait, for cores that did not see it (see bag_close
  * in reclaim.c).
  */
-static void wait_for_readers(struct grace_thread *thread)
+static void wait_for_readers(struct grace_period *period)
 {
-	struct grace_period *period = thread->period;
 	uint64_t number = period->started + 1;
 
-	__atomic_store_n(&thread->waiting_since_ms, monotonic_ms(), __ATOMIC_RELAXED);
 	__atomic_store_n(&period->started, number, __ATOMIC_RELAXED);
 	__atomic_thread_fence(__ATOMIC_SEQ_CST);
 	synchronize_rcu();
 	__atomic_store_n(&period->completed, number, __ATOMIC_RELEASE);
-	__atomic_store_n(&thread->waiting_since_ms, 0, __ATOMIC_RELAXED);
 }
 
 static void sleep_us(uint32_t us)
@@ -62,7 +50,7 @@ static void *grace_main(void *argument)
 		bool has_worked = options->housekeeping && options->housekeeping(options->context);
 
 		if (is_wanted(thread->period))
-			wait_for_readers(thread);
+			wait_for_readers(thread->period);
 		if (!has_worked)
 			sleep_us(options->sleep_us);
 	}
@@ -112,11 +100,4 @@ void grace_thread_stop(struct grace_thread *thread)
 	__atomic_store_n(&thread->must_stop, true, __ATOMIC_RELEASE);
 	pthread_join(thread->pthread, NULL);
 	free(thread);
-}
-
-uint64_t grace_thread_stalled_ms(const struct grace_thread *thread, uint64_t now_ms)
-{
-	uint64_t since_ms = __atomic_load_n(&thread->waiting_since_ms, __ATOMIC_RELAXED);
-
-	return since_ms != 0 && now_ms > since_ms ? now_ms - since_ms : 0;
 }

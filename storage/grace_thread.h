@@ -12,10 +12,9 @@
  * No core ever wakes it up: cores raise period->wanted, which it reads.
  *
  * It is no RCU reader. Waiting for a reader that passes no quiescent state it waits for ever, and
- * so does housekeeping: grace_thread_stalled_ms() tells, reader_registry_stalled() names the
- * reader.
+ * so does housekeeping: reader_registry_stalled() names the reader.
  *
- * Thread safety: start and stop by one thread; grace_thread_stalled_ms by any.
+ * Thread safety: one thread starts and stops it.
  */
 struct grace_thread;
 
@@ -37,10 +36,5 @@ int grace_thread_start(struct grace_thread **thread, struct grace_period *period
  * Accepts NULL.
  */
 void grace_thread_stop(struct grace_thread *thread);
-
-/* Since when the grace period under way has been waiting for readers; 0 when there is none.
- * 'now_ms' is CLOCK_MONOTONIC.
- */
-uint64_t grace_thread_stalled_ms(const struct grace_thread *thread, uint64_t now_ms);
 
 #endif
