@@ -4,6 +4,7 @@
 
 #include <errno.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "dataplane/client/client.h"
 
@@ -206,11 +207,39 @@ static struct client_operation *take_operation(struct client_request *request, u
 	return operation;
 }
 
+/* Makes a request that was never sent one without its operation 'i', which must not be executed any more: its outcome is
+ * told. So all that such a request holds is live.
+ */
+static void cut_out(struct client_request *request, uint32_t i)
+{
+	uint8_t *at = request->bytes + WIRE_HEADER_SIZE;
+	uint32_t wire_size = request->operations[i]->wire_size;
+
+	for (uint32_t before = 0; before < i; before++)
+		at += request->operations[before]->wire_size;
+	request->size -= wire_size;
+	memmove(at, at + wire_size, (size_t)(request->bytes + request->size - at));
+	request->op_count--;
+	request->bytes[WIRE_AT_OP_COUNT] = (uint8_t)request->op_count;
+	for (; i < request->op_count; i++) {
+		request->operations[i] = request->operations[i + 1];
+		request->operations[i]->request_index = i;
+		request->opcodes[i] = request->opcodes[i + 1];
+	}
+}
+
 void client_request_detach(struct godwit *client, struct client_operation *operation)
 {
 	struct client_request *request = operation->request;
+	uint32_t i = operation->request_index;
 
-	take_operation(request, operation->request_index);
+	if (request->transmissions == 0)
+		cut_out(request, i);
+	else
+		request->operations[i] = NULL;
+	request->live_count--;
+	operation->request = NULL;
+	operation->was_sent |= request->transmissions > 0;
 	if (request->live_count)
 		return;
 	take_out(client, request);

@@ -77,7 +77,9 @@ void client_request_abandon(struct godwit *client, struct client_request *reques
 /* Routes all operations anew and destroys the request. Only when none of its writes was sent. */
 void client_request_dissolve(struct godwit *client, struct client_request *request);
 
-/* Takes 'operation' out of its request, and destroys the request with its last one. */
+/* Takes 'operation' out of its request, and destroys the request with its last one. A request that was not sent yet will be
+ * sent without it.
+ */
 void client_request_detach(struct godwit *client, struct client_operation *operation);
 
 #endif
