@@ -61,7 +61,7 @@ static void send_answer(void *context, uint32_t from, const uint8_t *bytes, size
 				     .from = from,
 				     .partition = (uint32_t)(sim->asked & 3),
 				     .number = sim->asked >> 2,
-				     .life = sim_server_of(sim, sim->asker)->life },
+				     .life = sim->asker_life },
 		 delay(sim), bytes, size);
 }
 
@@ -185,6 +185,7 @@ void sim_ask(struct sim *sim, const struct sim_event *event)
 	sim->is_answered = false;
 	if (server->node && !sim_link_of(sim, event->from, event->node)->is_cut) {
 		sim->asker = event->from;
+		sim->asker_life = event->life;
 		sim->asked = event->number << 2 | event->partition;
 		sim_node_take_ask(server->node, sim->now_us, event->bytes, event->size);
 		sim_turn_in(sim, event->node, 1);

@@ -98,6 +98,7 @@ struct sim {
 
 	/* The question being taken. */
 	uint32_t asker;
+	uint64_t asker_life;
 	uint64_t asked;
 	bool is_answered;
 };
