@@ -247,6 +247,7 @@ static void tick(struct cluster *cluster)
 	if (cluster->config.has_bus && gossip_is_joined(cluster->gossip)) {
 		cluster_tick_fence(cluster);
 		cluster_tick_take_back(cluster);
+		cluster_tick_spread(cluster);
 	}
 }
 
@@ -295,6 +296,17 @@ bool cluster_take_state(struct cluster *cluster, const uint8_t *bytes, size_t si
 	return cluster->is_answer_wanted;
 }
 
+/* A member that was cut off while it was removed thinks the others dead, and hears it in no other way. */
+static void heed_refusal(struct cluster *cluster, const struct node_address *to,
+			 enum bus_refusal refusal)
+{
+	if (refusal == BUS_REFUSED_CLUSTER)
+		cluster_met_stranger(cluster, to);
+	else if (refusal == BUS_REFUSED_GONE)
+		exclude(cluster, "this node was removed from the cluster, or has a later life: it "
+				 "stops; start it again to join anew, empty");
+}
+
 void cluster_exchanged(struct cluster *cluster, const struct node_address *to,
 		       const struct cluster_exchange_purpose *purpose,
 		       const struct bus_close *close)
@@ -304,8 +316,8 @@ void cluster_exchanged(struct cluster *cluster, const struct node_address *to,
 							     purpose->round, !close));
 	if (purpose->kind == CLUSTER_EXCHANGE_SPREAD)
 		cluster_spread_answered(cluster, purpose->round, !close);
-	if (close && close->kind == BUS_CLOSE_REFUSED && close->refusal == BUS_REFUSED_CLUSTER)
-		cluster_met_stranger(cluster, to);
+	if (close && close->kind == BUS_CLOSE_REFUSED)
+		heed_refusal(cluster, to, close->refusal);
 	if (close && cluster_is_in(cluster, CLUSTER_JOINING))
 		cluster_join_failed(cluster, to, close);
 	cluster_settle(cluster);

@@ -111,12 +111,10 @@ void cluster_hold(struct cluster *cluster, uint32_t partition, bool is_held);
 int cluster_take(struct cluster *cluster, uint32_t partition, uint32_t epoch_seen);
 bool cluster_learn(struct cluster *cluster, const struct partition_owner *owner);
 
-/* Hands this node's state, the map as it is, to all living members: 'done' is told whether those who took it
- * make a majority with this node, once, perhaps before this returns. 0, or -EBUSY: the last round is not
- * over yet; 'done' is not called.
+/* Sees to it that a majority of the members has the partition's present entry of the map; observers hear when it has.
+ * Goes on until then.
  */
-int cluster_spread(struct cluster *cluster, void (*done)(void *context, bool is_known),
-		   void *context);
+void cluster_confirm(struct cluster *cluster, uint32_t partition);
 
 /* Shows the present map to the workers. */
 void cluster_publish(struct cluster *cluster);

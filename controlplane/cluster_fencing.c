@@ -77,11 +77,37 @@ void cluster_collect_moving(const struct cluster *cluster, struct partition_set 
 	}
 }
 
-static bool is_mine_but_not_held(const struct cluster *cluster, uint32_t partition)
+int cluster_take_empty(struct cluster *cluster, uint32_t partition)
+{
+	const struct partition_map *map = gossip_map(cluster->gossip);
+	int result = cluster_take(cluster, partition, partition_map_epoch(map, partition));
+
+	if (result != 0)
+		return result;
+	partition_set_add(&cluster->taken, partition);
+	cluster_confirm(cluster, partition);
+	return 0;
+}
+
+static bool is_mine(const struct cluster *cluster, uint32_t partition)
 {
 	return partition_map_owner(gossip_map(cluster->gossip), partition) ==
-		       cluster->config.self.id &&
-	       !partition_set_has(&cluster->held, partition);
+	       cluster->config.self.id;
+}
+
+void cluster_serve_taken(struct cluster *cluster, uint32_t partition)
+{
+	if (!partition_set_has(&cluster->taken, partition))
+		return;
+	partition_set_remove(&cluster->taken, partition);
+	if (is_mine(cluster, partition))
+		cluster_hold(cluster, partition, true);
+}
+
+static bool is_mine_but_lost(const struct cluster *cluster, uint32_t partition)
+{
+	return is_mine(cluster, partition) && !partition_set_has(&cluster->held, partition) &&
+	       !partition_set_has(&cluster->taken, partition);
 }
 
 /* Takes back, empty, what this node owned when it died: the data went with its memory, and only the
@@ -95,15 +121,13 @@ static void take_back(struct cluster *cluster)
 
 	cluster_collect_moving(cluster, &moving);
 	for (uint32_t p = 0; p < map->partition_count; p++) {
-		if (!is_mine_but_not_held(cluster, p) || partition_set_has(&moving, p) ||
-		    cluster_take(cluster, p, partition_map_epoch(map, p)) != 0)
-			continue;
-		cluster_hold(cluster, p, true);
-		count++;
+		if (is_mine_but_lost(cluster, p) && !partition_set_has(&moving, p) &&
+		    cluster_take_empty(cluster, p) == 0)
+			count++;
 	}
 	if (count > 0)
 		log_warning(cluster->options.log, "cluster",
-			    "serves again, empty, the partitions it had when it ended: their data "
+			    "takes back, empty, the partitions it had when it ended: their data "
 			    "was lost with its memory",
 			    "partitions=%u", count);
 }
@@ -116,7 +140,7 @@ void cluster_tick_take_back(struct cluster *cluster)
 	    !cluster_sees_majority(cluster))
 		return;
 	for (uint32_t p = 0; p < map->partition_count; p++) {
-		if (is_mine_but_not_held(cluster, p)) {
+		if (is_mine_but_lost(cluster, p)) {
 			take_back(cluster);
 			return;
 		}

@@ -70,3 +70,13 @@ void cluster_news_tell(struct cluster_news *news)
 	news->count = 0;
 	news->is_telling = false;
 }
+
+void cluster_news_confirmed(struct cluster_news *news, uint32_t partition)
+{
+	for (uint32_t o = 0; o < news->observer_count; o++) {
+		const struct cluster_observer *observer = news->observers[o];
+
+		if (observer->confirmed)
+			observer->confirmed(observer->context, partition);
+	}
+}

@@ -16,6 +16,8 @@ struct cluster_observer {
 	/* A new generation: what was agreed with the old life is void. */
 	void (*member_restarted)(void *context, uint64_t id);
 	void (*map_changed)(void *context);
+	/* A majority has the partition's entry of the map, as it was when cluster_confirm() was called last. */
+	void (*confirmed)(void *context, uint32_t partition);
 };
 
 #define CLUSTER_OBSERVER_COUNT_MAX 2u
@@ -39,6 +41,9 @@ void cluster_news_observe(struct cluster_news *news, const struct cluster_observ
 
 /* Queues a copy of 'action'. Without memory it is lost: observers look at the whole state, too. */
 void cluster_news_add(struct cluster_news *news, const struct gossip_action *action);
+
+/* Tells it at once. */
+void cluster_news_confirmed(struct cluster_news *news, uint32_t partition);
 
 /* Tells all that is queued, what is added meanwhile included. Called by an observer it does nothing. */
 void cluster_news_tell(struct cluster_news *news);

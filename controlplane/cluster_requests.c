@@ -230,13 +230,12 @@ int cluster_claim(struct cluster *cluster, uint32_t partition, char *error)
 	cluster_collect_moving(cluster, &moving);
 	if (partition_set_has(&moving, partition))
 		return refuse(error, -EBUSY, "partition %u is being migrated", partition);
-	result = cluster_take(cluster, partition, partition_map_epoch(map, partition));
+	result = cluster_take_empty(cluster, partition);
 	if (result != 0)
 		return refuse(error, result, "cannot take partition %u: %s", partition,
 			      strerror(-result));
 	log_warning(cluster->options.log, "cluster", "the operator gave up a partition's data",
 		    "partition=%u", partition);
-	cluster_hold(cluster, partition, true);
 	cluster_settle(cluster);
 	return 0;
 }

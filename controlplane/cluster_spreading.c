@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* A state that must not get lost: handed to members until they make a majority with this node. */
-#include <errno.h>
-
+/* Entries of the map that must not get lost: this node's state is handed to members until they make a majority with it. */
 #include "controlplane/cluster_state.h"
 
 /* Members asked at once. */
 #define SPREAD_ASK_MAX 64u
+/* Between the beginnings of two rounds. */
+#define SPREAD_RETRY_MS 500u
 
 static bool is_counted(const struct member *member)
 {
@@ -45,6 +45,21 @@ static void ask_more(struct cluster *cluster)
 	}
 }
 
+/* A majority has all that the round told. */
+static void confirm_all(struct cluster *cluster)
+{
+	const struct partition_set told = cluster->spread.in_round;
+
+	for (uint32_t p = partition_set_next(&told, 0); p < PARTITION_COUNT_MAX;
+	     p = partition_set_next(&told, p + 1)) {
+		if (!partition_set_has(&cluster->spread.in_round, p))
+			continue; /* entered anew by what one of the others brought about */
+		partition_set_remove(&cluster->spread.wanted, p);
+		cluster_serve_taken(cluster, p);
+		cluster_news_confirmed(&cluster->news, p);
+	}
+}
+
 /* Goes on, or ends the round: those who are asked yet need not be waited for when there is a majority. */
 static void proceed(struct cluster *cluster)
 {
@@ -56,7 +71,8 @@ static void proceed(struct cluster *cluster)
 			return;
 	}
 	spread->is_under_way = false;
-	spread->done(spread->context, is_known(cluster));
+	if (is_known(cluster))
+		confirm_all(cluster);
 }
 
 void cluster_spread_answered(struct cluster *cluster, uint32_t round, bool is_ok)
@@ -70,18 +86,27 @@ void cluster_spread_answered(struct cluster *cluster, uint32_t round, bool is_ok
 	proceed(cluster);
 }
 
-int cluster_spread(struct cluster *cluster, void (*done)(void *context, bool is_known),
-		   void *context)
+void cluster_tick_spread(struct cluster *cluster)
 {
 	struct cluster_spread *spread = &cluster->spread;
+	uint64_t now_ms = cluster_now(cluster);
 
-	if (spread->is_under_way)
-		return -EBUSY;
-	*spread = (struct cluster_spread){ .is_under_way = true,
-					   .round = spread->round + 1,
-					   .next = 1,
-					   .done = done,
-					   .context = context };
+	if (partition_set_is_empty(&spread->wanted) || spread->is_under_way ||
+	    now_ms < spread->retry_at_ms)
+		return;
+	spread->retry_at_ms = now_ms + SPREAD_RETRY_MS;
+	spread->in_round = spread->wanted;
+	spread->is_under_way = true;
+	spread->round++;
+	spread->next = 1;
+	spread->outstanding = 0;
+	spread->taken = 0;
 	proceed(cluster);
-	return 0;
+}
+
+void cluster_confirm(struct cluster *cluster, uint32_t partition)
+{
+	partition_set_add(&cluster->spread.wanted, partition);
+	/* The round under way may have told the entry before. */
+	partition_set_remove(&cluster->spread.in_round, partition);
 }

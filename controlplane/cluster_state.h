@@ -9,15 +9,16 @@
 
 #define CLUSTER_STRANGER_SIZE 128u
 
-/* A round of cluster_spread(). */
+/* What cluster_confirm() wants, and the round that sees to it. */
 struct cluster_spread {
+	struct partition_set wanted;
+	struct partition_set in_round; /* of those, what was entered before the round began */
+	uint64_t retry_at_ms;
 	bool is_under_way;
 	uint32_t round;
 	uint32_t next; /* index of the first member not asked yet */
 	uint32_t outstanding;
 	uint32_t taken; /* members that have the state */
-	void (*done)(void *context, bool is_known);
-	void *context;
 };
 
 struct cluster {
@@ -29,8 +30,9 @@ struct cluster {
 	struct cluster_spread spread;
 	uint64_t tick_at_ms;
 	struct partition_set held;
-	bool is_excluded;    /* removed, or the name is another's: serves nothing any more */
-	bool are_routes_old; /* publish at the end of this turn */
+	struct partition_set taken; /* without data; held once a majority knows of it */
+	bool is_excluded;           /* removed, or the name is another's: serves nothing any more */
+	bool are_routes_old;        /* publish at the end of this turn */
 	bool is_ended;
 
 	/* Joining */
@@ -110,9 +112,17 @@ void cluster_tick_fence(struct cluster *cluster);
 void cluster_collect_moving(const struct cluster *cluster, struct partition_set *moving);
 /* Takes back, empty, what this node owned when it died, once nobody can bring it any more. */
 void cluster_tick_take_back(struct cluster *cluster);
+/* This node takes 'partition' without data, and serves it when a majority knows: else its next life would not, and take the
+ * same epoch. Errors of cluster_take().
+ */
+int cluster_take_empty(struct cluster *cluster, uint32_t partition);
+/* A majority knows who owns 'partition'. */
+void cluster_serve_taken(struct cluster *cluster, uint32_t partition);
 
 /* --- cluster_spreading.c --- */
 
+/* Begins a round when one is wanted. */
+void cluster_tick_spread(struct cluster *cluster);
 /* One of 'round' has taken this node's state, or not. */
 void cluster_spread_answered(struct cluster *cluster, uint32_t round, bool is_ok);
 

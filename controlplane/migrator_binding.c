@@ -1,30 +1,16 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* The migrator's host, as far as the cluster is; and the rounds in which the cluster hears of claims. */
+/* The migrator's host, as far as it is the cluster. */
 #include "controlplane/migrator_binding.h"
 
 #include <errno.h>
 #include <stdlib.h>
 
-/* Between two rounds in which the cluster is told of what was claimed. */
-#define SPREAD_RETRY_MS 500u
-
 struct migrator_binding {
 	struct migrator_binding_options options;
 	struct migrator *migrator;
 	struct cluster_observer observer;
-	uint64_t ticked_ms;
-
-	/* Claims that a majority has to know of. */
-	struct partition_set announcing;
-	struct partition_set
-		in_round; /* those that the present round tells: claimed before it began */
-	uint64_t spread_at_ms;
+	struct partition_set announcing; /* claims that a majority has to know of */
 };
-
-static uint64_t now_of(const struct migrator_binding *binding)
-{
-	return world_now_ms(binding->options.world);
-}
 
 static const struct membership *members_of(const struct migrator_binding *binding)
 {
@@ -33,33 +19,14 @@ static const struct membership *members_of(const struct migrator_binding *bindin
 
 /* ---- claims ---- */
 
-static void on_spread(void *context, bool is_known)
+static void on_confirmed(void *context, uint32_t partition)
 {
 	struct migrator_binding *binding = context;
-	struct partition_set told = binding->in_round;
 
-	if (!is_known)
+	if (!partition_set_has(&binding->announcing, partition))
 		return;
-	for (uint32_t p = partition_set_next(&told, 0); p < PARTITION_COUNT_MAX;
-	     p = partition_set_next(&told, p + 1)) {
-		if (!partition_set_has(&binding->announcing, p))
-			continue;
-		partition_set_remove(&binding->announcing, p);
-		migrator_announced(binding->migrator, p);
-	}
-}
-
-static void spread(struct migrator_binding *binding)
-{
-	const struct partition_set before = binding->in_round;
-
-	if (partition_set_is_empty(&binding->announcing) || now_of(binding) < binding->spread_at_ms)
-		return;
-	binding->spread_at_ms = now_of(binding) + SPREAD_RETRY_MS;
-	binding->in_round = binding->announcing;
-	/* The round under way does not tell what was claimed since it began. */
-	if (cluster_spread(binding->options.cluster, on_spread, binding) == -EBUSY)
-		binding->in_round = before;
+	partition_set_remove(&binding->announcing, partition);
+	migrator_announced(binding->migrator, partition);
 }
 
 /* ---- time ---- */
@@ -76,13 +43,7 @@ static void tell_majority(struct migrator_binding *binding)
 
 void migrator_binding_run(struct migrator_binding *binding)
 {
-	uint64_t now_ms = now_of(binding);
-
 	tell_majority(binding);
-	if (now_ms - binding->ticked_ms >= MIGRATOR_BINDING_TICK_MS) {
-		binding->ticked_ms = now_ms;
-		spread(binding);
-	}
 	migrator_run(binding->migrator);
 }
 
@@ -202,7 +163,7 @@ static void host_announce(void *context, uint32_t partition)
 	struct migrator_binding *binding = context;
 
 	partition_set_add(&binding->announcing, partition);
-	partition_set_remove(&binding->in_round, partition);
+	cluster_confirm(binding->options.cluster, partition);
 }
 
 static void host_wake(void *context)
@@ -280,7 +241,8 @@ void migrator_binding_start(struct migrator_binding *binding)
 	binding->observer = (struct cluster_observer){ .context = binding,
 						       .member_changed = on_member_changed,
 						       .member_restarted = on_member_restarted,
-						       .map_changed = on_map_changed };
+						       .map_changed = on_map_changed,
+						       .confirmed = on_confirmed };
 	cluster_observe(binding->options.cluster, &binding->observer);
 }
 

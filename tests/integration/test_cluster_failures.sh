@@ -45,7 +45,7 @@ test_an_owner_that_restarts_serves_again_empty_at_the_next_epoch() {
 	wait_until 30 sees_states b "a=dead b=alive c=alive "
 	expect_equal "partitions at b" "$(partitions_at b)" "64 a 1 lost"
 	cluster_start a
-	wait_until 30 logged a 'warning cluster: serves again, empty, .* partitions=64'
+	wait_until 30 logged a 'warning cluster: takes back, empty, .* partitions=64'
 	wait_until 10 sees_partitions b "64 a 2 owned"
 	wait_until 10 sees_partitions c "64 a 2 owned"
 	expect_equal "exit code of get" "$(code_of item a get key)" 1

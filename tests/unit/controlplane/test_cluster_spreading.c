@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* Two nodes' clusters on one event loop, over loopback: what one knows is handed to a majority, or it is told that it was not. */
+/* Two nodes' clusters on one event loop, over loopback: what one knows is handed to a majority, and then confirmed. */
 #include "controlplane/cluster_daemon.h"
 
 #include <errno.h>
@@ -87,28 +87,31 @@ static void run_until_members(const struct cluster *cluster, uint32_t count)
 			      count);
 }
 
-/* What a round came to: 0 = not yet. */
-static void on_done(void *context, bool is_known)
+/* Which partition a majority knows of; UINT32_MAX = none yet. */
+static void on_confirmed(void *context, uint32_t partition)
 {
-	*(int *)context = is_known ? 1 : -1;
+	*(uint32_t *)context = partition;
 }
 
-static int outcome_of(int *outcome)
+static uint32_t confirmed_of(const uint32_t *confirmed, uint32_t ms)
 {
-	uint64_t end_ms = world_now_ms(&world) + WAIT_MS;
+	uint64_t end_ms = world_now_ms(&world) + ms;
 
-	while (*outcome == 0 && world_now_ms(&world) < end_ms)
+	while (*confirmed == UINT32_MAX && world_now_ms(&world) < end_ms)
 		run_for(10);
-	return *outcome;
+	return *confirmed;
 }
 
-static void what_is_handed_out_is_in_the_maps_of_a_majority(void)
+static void what_is_confirmed_is_in_the_maps_of_a_majority(void)
 {
 	struct cluster_daemon *first = start(1, true), *second;
 	struct cluster *a = cluster_daemon_cluster(first), *b;
 	struct partition_owner owner = { .partition = 3, .epoch = 9 };
-	int outcome = 0;
+	uint32_t confirmed = UINT32_MAX;
+	const struct cluster_observer observer = { .context = &confirmed,
+						   .confirmed = on_confirmed };
 
+	cluster_observe(a, &observer);
 	run_until_members(a, 1);
 	second = start(2, false);
 	b = cluster_daemon_cluster(second);
@@ -116,15 +119,14 @@ static void what_is_handed_out_is_in_the_maps_of_a_majority(void)
 	run_until_members(b, 2);
 	owner.owner = gossip_self(cluster_gossip(b))->id;
 	CU_ASSERT_TRUE(cluster_learn(a, &owner));
-	CU_ASSERT_EQUAL(cluster_spread(a, on_done, &outcome), 0);
-	CU_ASSERT_EQUAL(cluster_spread(a, on_done, &outcome), -EBUSY);
-	CU_ASSERT_EQUAL(outcome_of(&outcome), 1);
+	cluster_confirm(a, owner.partition);
+	CU_ASSERT_EQUAL(confirmed_of(&confirmed, WAIT_MS), 3);
 	CU_ASSERT_EQUAL(partition_map_epoch(gossip_map(cluster_gossip(b)), 3), 9);
 	/* Of two, one is no majority. */
 	cluster_daemon_destroy(second);
-	outcome = 0;
-	CU_ASSERT_EQUAL(cluster_spread(a, on_done, &outcome), 0);
-	CU_ASSERT_EQUAL(outcome_of(&outcome), -1);
+	confirmed = UINT32_MAX;
+	cluster_confirm(a, owner.partition);
+	CU_ASSERT_EQUAL(confirmed_of(&confirmed, 700), UINT32_MAX);
 	cluster_daemon_destroy(first);
 }
 
@@ -132,18 +134,21 @@ static void a_node_by_itself_is_a_majority(void)
 {
 	struct cluster_daemon *daemon = start(3, true);
 	struct cluster *a = cluster_daemon_cluster(daemon);
-	int outcome = 0;
+	uint32_t confirmed = UINT32_MAX;
+	const struct cluster_observer observer = { .context = &confirmed,
+						   .confirmed = on_confirmed };
 
+	cluster_observe(a, &observer);
 	run_until_members(a, 1);
-	CU_ASSERT_EQUAL(cluster_spread(a, on_done, &outcome), 0);
-	CU_ASSERT_EQUAL(outcome, 1);
+	cluster_confirm(a, 5);
+	CU_ASSERT_EQUAL(confirmed_of(&confirmed, WAIT_MS), 5);
 	cluster_daemon_destroy(daemon);
 }
 
 int main(void)
 {
 	static const struct unit_test tests[] = {
-		UNIT_TEST(what_is_handed_out_is_in_the_maps_of_a_majority),
+		UNIT_TEST(what_is_confirmed_is_in_the_maps_of_a_majority),
 		UNIT_TEST(a_node_by_itself_is_a_majority),
 		{ NULL, NULL },
 	};
