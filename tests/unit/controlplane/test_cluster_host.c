@@ -492,5 +492,5 @@ int main(void)
 		{ NULL, NULL },
 	};
 
-	return unit_run("cluster", tests);
+	return unit_run("cluster host", tests);
 }
