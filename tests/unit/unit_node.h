@@ -6,6 +6,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <string.h>
 
 #include "dataplane/core_state.h"
 #include "dataplane/partition_command.h"
@@ -93,6 +94,19 @@ struct unit_client {
 
 /* Opens a session with 'worker' by both HELLOs; false when the node does not grant one. */
 bool unit_client_hello(struct unit_node *node, struct unit_client *client, uint32_t worker);
+
+/* An operation that borrows its key and value, which are strings; 'value' NULL = none. */
+static inline struct wire_request_op unit_operation(uint8_t opcode, const char *key,
+						    const char *value)
+{
+	return (struct wire_request_op){
+		.opcode = opcode,
+		.key_size = (uint16_t)strlen(key),
+		.key = (const uint8_t *)key,
+		.value_size = value ? (uint32_t)strlen(value) : 0,
+		.value = (const uint8_t *)value,
+	};
+}
 
 /* A datagram under construction. */
 struct unit_datagram {

@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "controlplane/resize.h"
+#include "tests/unit/controlplane/unit_member.h"
 #include "tests/unit/unit.h"
 
 #define RECORD_SIZE 4u
@@ -192,21 +193,6 @@ bool rebalance_driver_has_move(const struct rebalance_driver *driver, uint32_t p
 
 /* ---- the frame of a test ---- */
 
-static struct node make_node(const char *name)
-{
-	struct node node = { .id = node_id_of_name(name),
-			     .generation = 1,
-			     .incarnation = 1,
-			     .record_version = 1,
-			     .state = NODE_ACTIVE,
-			     .control = node_address_ipv4(0x0a000001, 7800),
-			     .workers = 1,
-			     .weight = 100 };
-
-	strcpy(node.name, name);
-	return node;
-}
-
 static void step(const struct membership_event *event)
 {
 	struct membership_actions actions;
@@ -228,7 +214,7 @@ static void hear(const struct node *node)
 static void hear_of_b(enum node_state state, int importing)
 {
 	static uint64_t version = 1;
-	struct node b = make_node("b");
+	struct node b = unit_member("b");
 
 	b.record_version = ++version;
 	b.state = state;
@@ -246,7 +232,7 @@ static void on_finished(struct admin_reply *reply)
 static void stage_init(void)
 {
 	const struct membership_options options = { .seed = 1, .node_count_max = 128 };
-	const struct node a = make_node("a"), c = make_node("c");
+	const struct node a = unit_member("a"), c = unit_member("c");
 	const struct membership_claim dead = { .id = c.id,
 					       .generation = 1,
 					       .incarnation = 1,
@@ -552,7 +538,7 @@ static void many_nodes_are_asked_some_at_a_time(void)
 		struct node node;
 
 		snprintf(name, sizeof(name), "n%d", i);
-		node = make_node(name);
+		node = unit_member(name);
 		hear(&node);
 	}
 	CU_ASSERT_EQUAL(call(migration_routes, ADMIN_GET, "/v1/migrations", NULL), 0);

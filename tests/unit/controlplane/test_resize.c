@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "tests/unit/controlplane/unit_member.h"
 #include "tests/unit/unit.h"
 
 #define RECORD_SIZE 4u
@@ -15,21 +16,6 @@ struct fixture {
 	struct partition_map map;
 	char error[512];
 };
-
-static struct node make_node(const char *name)
-{
-	struct node node = { .id = node_id_of_name(name),
-			     .generation = 1,
-			     .incarnation = 1,
-			     .record_version = 1,
-			     .state = NODE_ACTIVE,
-			     .control = node_address_ipv4(0x0a000001, 7800),
-			     .workers = 1,
-			     .weight = 100 };
-
-	strcpy(node.name, name);
-	return node;
-}
 
 static void step(struct fixture *f, const struct membership_event *event)
 {
@@ -66,7 +52,7 @@ static void declare_dead(struct fixture *f, const struct node *node)
 static void fixture_init(struct fixture *f)
 {
 	const struct membership_options options = { .seed = 1, .node_count_max = 8 };
-	const struct node self = make_node("a");
+	const struct node self = unit_member("a");
 
 	memset(f, 0, sizeof(*f));
 	CU_ASSERT_EQUAL_FATAL(membership_create(&f->membership, &options, &self, 1000), 0);
@@ -87,7 +73,7 @@ static int check(struct fixture *f, uint64_t except)
 
 static void a_quiet_cluster_may_change(void)
 {
-	struct node b = make_node("b");
+	struct node b = unit_member("b");
 	struct fixture f;
 
 	fixture_init(&f);
@@ -100,7 +86,7 @@ static void a_quiet_cluster_may_change(void)
 
 static void a_partition_on_its_way_is_named_with_both_ends(void)
 {
-	struct node b = make_node("b");
+	struct node b = unit_member("b");
 	struct resize_move move;
 	struct fixture f;
 
@@ -119,7 +105,7 @@ static void a_partition_on_its_way_is_named_with_both_ends(void)
 
 static void a_source_that_still_waits_is_named_too(void)
 {
-	struct node self = make_node("a"), b = make_node("b");
+	struct node self = unit_member("a"), b = unit_member("b");
 	struct resize_move move;
 	struct fixture f;
 
@@ -137,7 +123,7 @@ static void a_source_that_still_waits_is_named_too(void)
 
 static void what_the_dead_announced_stands_in_nobodys_way(void)
 {
-	struct node self = make_node("a"), b = make_node("b");
+	struct node self = unit_member("a"), b = unit_member("b");
 	struct fixture f;
 
 	fixture_init(&f);
@@ -159,7 +145,7 @@ static void what_the_dead_announced_stands_in_nobodys_way(void)
 
 static void one_that_leaves_is_named(void)
 {
-	struct node b = make_node("b");
+	struct node b = unit_member("b");
 	struct fixture f;
 
 	fixture_init(&f);

@@ -48,17 +48,6 @@ static const char *key_of(const struct story *story, uint32_t worker, uint32_t n
 	}
 }
 
-static struct wire_request_op operation(uint8_t opcode, const char *key, const char *value)
-{
-	return (struct wire_request_op){
-		.opcode = opcode,
-		.key_size = (uint16_t)strlen(key),
-		.key = (const uint8_t *)key,
-		.value_size = value ? (uint32_t)strlen(value) : 0,
-		.value = (const uint8_t *)value,
-	};
-}
-
 static void read_replies(struct story *story)
 {
 	const uint8_t *at = story->payload + WIRE_HEADER_SIZE;
@@ -115,11 +104,13 @@ static void every_worker_answers_for_every_key(void)
 
 			key_of(&story, owner, port, key);
 			snprintf(value, sizeof(value), "%u by %u", owner, port);
-			CU_ASSERT_EQUAL(one(&story, port, operation(WIRE_SET, key, value)).status,
-					WIRE_OK);
+			CU_ASSERT_EQUAL(
+				one(&story, port, unit_operation(WIRE_SET, key, value)).status,
+				WIRE_OK);
 			for (uint32_t reader = 0; reader < WORKERS; reader++)
-				check_value(one(&story, reader, operation(WIRE_GET, key, NULL)),
-					    value);
+				check_value(
+					one(&story, reader, unit_operation(WIRE_GET, key, NULL)),
+					value);
 		}
 	}
 	/* writes were executed by their owners, reads where they came in */
@@ -141,7 +132,7 @@ static void a_frame_on_another_queue_reaches_the_worker_of_its_port(void)
 	char key[16];
 
 	story_begin(&story, 0);
-	op = operation(WIRE_SET, key_of(&story, 2, 0, key), "v");
+	op = unit_operation(WIRE_SET, key_of(&story, 2, 0, key), "v");
 	unit_request_begin(&datagram, &story.client);
 	unit_request_add(&datagram, &op);
 	/* received by worker 1, for worker 0's port, about worker 2's key */
@@ -168,8 +159,8 @@ static void a_write_handed_over_is_applied_once(void)
 
 	story_begin(&story, 0);
 	key_of(&story, 1, 0, key);
-	one(&story, 0, operation(WIRE_SET, key, "a"));
-	op = operation(WIRE_APPEND, key, "b");
+	one(&story, 0, unit_operation(WIRE_SET, key, "a"));
+	op = unit_operation(WIRE_APPEND, key, "b");
 	unit_request_begin(&datagram, &story.client);
 	unit_request_add(&datagram, &op);
 	CU_ASSERT_TRUE_FATAL(ask(&story, 0, &datagram));
@@ -180,7 +171,7 @@ static void a_write_handed_over_is_applied_once(void)
 	CU_ASSERT_EQUAL(memcmp(story.payload, first, first_size), 0);
 	CU_ASSERT_TRUE_FATAL(ask(&story, 2, &datagram)); /* by another door: the same window */
 	CU_ASSERT_EQUAL(memcmp(story.payload, first, first_size), 0);
-	check_value(one(&story, 0, operation(WIRE_GET, key, NULL)), "ab");
+	check_value(one(&story, 0, unit_operation(WIRE_GET, key, NULL)), "ab");
 	CU_ASSERT_EQUAL(unit_node_counter(&story.node, "requests_repeated"), 2);
 	story_end(&story);
 }
@@ -195,8 +186,8 @@ static void a_batch_of_one_owner_is_handed_over_whole(void)
 	unit_request_begin(&datagram, &story.client);
 	for (uint32_t i = 0; i < 40; i++) { /* also more than one batch holds */
 		struct wire_request_op op =
-			operation(i % 2 ? WIRE_GET : WIRE_SET, key_of(&story, 2, i / 2, keys[i]),
-				  i % 2 ? NULL : "v");
+			unit_operation(i % 2 ? WIRE_GET : WIRE_SET,
+				       key_of(&story, 2, i / 2, keys[i]), i % 2 ? NULL : "v");
 
 		unit_request_add(&datagram, &op);
 	}
@@ -229,13 +220,13 @@ static void a_mixed_batch_writes_its_own_and_reads_all(void)
 	key_of(&story, 0, 0, own);
 	key_of(&story, 1, 0, other);
 	key_of(&story, 2, 0, third);
-	one(&story, 1, operation(WIRE_SET, other, "before"));
-	ops[0] = operation(WIRE_SET, own, "mine");
-	ops[1] = operation(WIRE_GET, other, NULL);
-	ops[2] = operation(WIRE_SET, other, "not mine");
-	ops[3] = operation(WIRE_DELETE, third, NULL);
-	ops[4] = operation(WIRE_EXISTS, third, NULL);
-	ops[5] = operation(WIRE_GET, own, NULL);
+	one(&story, 1, unit_operation(WIRE_SET, other, "before"));
+	ops[0] = unit_operation(WIRE_SET, own, "mine");
+	ops[1] = unit_operation(WIRE_GET, other, NULL);
+	ops[2] = unit_operation(WIRE_SET, other, "not mine");
+	ops[3] = unit_operation(WIRE_DELETE, third, NULL);
+	ops[4] = unit_operation(WIRE_EXISTS, third, NULL);
+	ops[5] = unit_operation(WIRE_GET, own, NULL);
 	unit_request_begin(&datagram, &story.client);
 	for (int i = 0; i < 6; i++)
 		unit_request_add(&datagram, &ops[i]);
@@ -249,7 +240,7 @@ static void a_mixed_batch_writes_its_own_and_reads_all(void)
 	check_value(story.replies[5], "mine");
 	CU_ASSERT_EQUAL(unit_node_counter(&story.node, "status_not_owner"), 2);
 	CU_ASSERT_EQUAL(unit_node_counter(&story.node, "handed_to_owner"), 0);
-	check_value(one(&story, 1, operation(WIRE_GET, other, NULL)), "before");
+	check_value(one(&story, 1, unit_operation(WIRE_GET, other, NULL)), "before");
 	story_end(&story);
 }
 
@@ -262,14 +253,14 @@ static void reads_of_other_workers_find_what_was_written(void)
 	story_begin(&story, 0);
 	for (uint32_t i = 0; i < 72; i++) {
 		key_of(&story, i % WORKERS, i / WORKERS, keys[i]);
-		one(&story, i % WORKERS, operation(WIRE_SET, keys[i], keys[i] + 3));
+		one(&story, i % WORKERS, unit_operation(WIRE_SET, keys[i], keys[i] + 3));
 	}
 	for (uint32_t worker = 0; worker < WORKERS; worker++) {
 		struct unit_datagram datagram;
 
 		unit_request_begin(&datagram, &story.client);
 		for (uint32_t i = 0; i < 72; i++) {
-			struct wire_request_op op = operation(WIRE_GET, keys[i], NULL);
+			struct wire_request_op op = unit_operation(WIRE_GET, keys[i], NULL);
 
 			unit_request_add(&datagram, &op);
 		}
@@ -287,7 +278,7 @@ static void a_session_is_good_at_every_port(void)
 	struct story story;
 	struct unit_client forged;
 	struct unit_datagram datagram;
-	struct wire_request_op op = operation(WIRE_GET, "k", NULL);
+	struct wire_request_op op = unit_operation(WIRE_GET, "k", NULL);
 	uint8_t payload[2048];
 
 	story_begin(&story, 0);
@@ -321,7 +312,7 @@ static void a_full_mailbox_drops_by_name(void)
 	char key[16];
 
 	story_begin(&story, 7);
-	op = operation(WIRE_SET, key_of(&story, 1, 0, key), "v");
+	op = unit_operation(WIRE_SET, key_of(&story, 1, 0, key), "v");
 	for (uint32_t i = 0; i < PORT_BURST_MAX; i++) {
 		unit_request_begin(&datagram, &story.client);
 		unit_request_add(&datagram, &op);
@@ -363,21 +354,21 @@ static void another_nodes_partition_is_answered_with_its_address(void)
 	story_begin(&story, 0);
 	key_of(&story, 0, 0, key);
 	partition = wire_partition_of(key, strlen(key), story.node.shared->partition_count);
-	one(&story, 0, operation(WIRE_SET, key, "v"));
+	one(&story, 0, unit_operation(WIRE_SET, key, "v"));
 	publish_without(&story, partition, 1);
 	for (uint32_t worker = 0; worker < WORKERS; worker++) {
-		reply = one(&story, worker, operation(WIRE_GET, key, NULL));
+		reply = one(&story, worker, unit_operation(WIRE_GET, key, NULL));
 		CU_ASSERT_EQUAL(reply.status, WIRE_NOT_OWNER);
 		CU_ASSERT_EQUAL_FATAL(reply.value_size, WIRE_OWNER_SIZE);
 		CU_ASSERT_EQUAL(wire_get_u32(reply.value), 0x0a010109);
 		CU_ASSERT_EQUAL(wire_get_u16(reply.value + 4), 9000 + partition % 2);
 		CU_ASSERT_EQUAL(wire_get_u32(reply.value + 8), 6);
 		CU_ASSERT_EQUAL(wire_get_u32(story.payload + WIRE_AT_MAP_VERSION), 2);
-		CU_ASSERT_EQUAL(one(&story, worker, operation(WIRE_SET, key, "w")).status,
+		CU_ASSERT_EQUAL(one(&story, worker, unit_operation(WIRE_SET, key, "w")).status,
 				WIRE_NOT_OWNER);
 	}
 	key_of(&story, 0, 1, key);
-	CU_ASSERT_EQUAL(one(&story, 0, operation(WIRE_SET, key, "v")).status, WIRE_OK);
+	CU_ASSERT_EQUAL(one(&story, 0, unit_operation(WIRE_SET, key, "v")).status, WIRE_OK);
 	story_end(&story);
 }
 
@@ -393,8 +384,9 @@ static void a_partition_without_owner_is_unavailable(void)
 	key_of(&story, 0, 0, key);
 	partition = wire_partition_of(key, strlen(key), story.node.shared->partition_count);
 	publish_without(&story, partition, WIRE_MAP_NO_OWNER);
-	CU_ASSERT_EQUAL(one(&story, 0, operation(WIRE_GET, key, NULL)).status, WIRE_UNAVAILABLE);
-	op = operation(WIRE_ADD, key, "v");
+	CU_ASSERT_EQUAL(one(&story, 0, unit_operation(WIRE_GET, key, NULL)).status,
+			WIRE_UNAVAILABLE);
+	op = unit_operation(WIRE_ADD, key, "v");
 	unit_request_begin(&datagram, &story.client);
 	unit_request_add(&datagram, &op);
 	CU_ASSERT_TRUE_FATAL(ask(&story, 0, &datagram));
@@ -422,9 +414,9 @@ static void many_refusals_fit_their_datagram(void)
 	key_of(&story, 0, 0, own);
 	key_of(&story, 1, 0, other);
 	unit_request_begin(&datagram, &story.client);
-	op = operation(WIRE_GET, own, NULL);
+	op = unit_operation(WIRE_GET, own, NULL);
 	unit_request_add(&datagram, &op);
-	op = operation(WIRE_SET, other, "");
+	op = unit_operation(WIRE_SET, other, "");
 	while (datagram.payload[WIRE_AT_OP_COUNT] < op_count)
 		unit_request_add(&datagram, &op);
 	CU_ASSERT_TRUE_FATAL(ask(&story, 0, &datagram));

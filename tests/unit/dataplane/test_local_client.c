@@ -71,21 +71,10 @@ static void done(void *context, const struct local_answer *answer)
 		memcpy(outcome->value, answer->value, answer->value_size);
 }
 
-static struct wire_request_op operation(uint8_t opcode, const char *key, const char *value)
-{
-	return (struct wire_request_op){
-		.opcode = opcode,
-		.key_size = (uint16_t)strlen(key),
-		.key = (const uint8_t *)key,
-		.value_size = value ? (uint32_t)strlen(value) : 0,
-		.value = (const uint8_t *)value,
-	};
-}
-
 static struct wire_request_op increment(const char *key)
 {
 	static uint8_t delta_and_initial[16] = { [7] = 1, [15] = 1 };
-	struct wire_request_op op = operation(WIRE_INCREMENT, key, NULL);
+	struct wire_request_op op = unit_operation(WIRE_INCREMENT, key, NULL);
 
 	op.value = delta_and_initial;
 	op.value_size = sizeof(delta_and_initial);
@@ -176,12 +165,13 @@ static void every_worker_answers(void)
 
 	for (uint32_t p = 0; p < UNIT_CLUSTER_PARTITIONS; p++) {
 		key_in(p, key);
-		CU_ASSERT_EQUAL(ask_and_wait(story, operation(WIRE_GET, key, NULL)),
+		CU_ASSERT_EQUAL(ask_and_wait(story, unit_operation(WIRE_GET, key, NULL)),
 				WIRE_NOT_FOUND);
-		CU_ASSERT_EQUAL(ask_and_wait(story, operation(WIRE_SET, key, "value")), WIRE_OK);
+		CU_ASSERT_EQUAL(ask_and_wait(story, unit_operation(WIRE_SET, key, "value")),
+				WIRE_OK);
 		version = story->outcome.answer.version;
 		CU_ASSERT_NOT_EQUAL(version, 0);
-		CU_ASSERT_EQUAL(ask_and_wait(story, operation(WIRE_GET, key, NULL)), WIRE_OK);
+		CU_ASSERT_EQUAL(ask_and_wait(story, unit_operation(WIRE_GET, key, NULL)), WIRE_OK);
 		CU_ASSERT(has_value(&story->outcome, "value"));
 		CU_ASSERT_EQUAL(story->outcome.answer.version, version);
 	}
@@ -201,7 +191,7 @@ static void a_request_finds_its_worker(void)
 
 	key_in(1, key);
 	shared->worker_of[1] = 0; /* what the client goes by */
-	ask(story, operation(WIRE_SET, key, "value"));
+	ask(story, unit_operation(WIRE_SET, key, "value"));
 	shared->worker_of[1] = 1;
 	look(story);
 	CU_ASSERT_EQUAL(story->outcome.calls, 1);
@@ -217,7 +207,7 @@ static void a_parked_request_waits(void)
 
 	key_in(3, key);
 	unit_node_set_access(&story->cluster.nodes[A], 3, ROUTE_WRITES_PARKED);
-	ask(story, operation(WIRE_SET, key, "value"));
+	ask(story, unit_operation(WIRE_SET, key, "value"));
 	CU_ASSERT(look(story));
 	CU_ASSERT_EQUAL(story->outcome.calls, 0);
 	CU_ASSERT_EQUAL(unit_node_counter(&story->cluster.nodes[A], "requests_parked"), 1);
@@ -267,11 +257,11 @@ static void requests_are_bounded_in_size(void)
 	struct wire_request_op op;
 
 	memset(value, 'v', sizeof(value));
-	op = operation(WIRE_SET, "key", NULL);
+	op = unit_operation(WIRE_SET, "key", NULL);
 	op.value = (const uint8_t *)value;
 	op.value_size = local_client_value_size_max(story->client, 3);
 	CU_ASSERT_EQUAL(ask_and_wait(story, op), WIRE_OK);
-	CU_ASSERT_EQUAL(ask_and_wait(story, operation(WIRE_GET, "key", NULL)), WIRE_OK);
+	CU_ASSERT_EQUAL(ask_and_wait(story, unit_operation(WIRE_GET, "key", NULL)), WIRE_OK);
 	CU_ASSERT_EQUAL(story->outcome.answer.value_size, op.value_size);
 	CU_ASSERT(memcmp(story->outcome.value, value, op.value_size) == 0);
 	op.value_size = UNIT_NODE_DATAGRAM_MAX - WIRE_HEADER_SIZE - WIRE_REQUEST_OP_SIZE - 2;
@@ -313,7 +303,7 @@ static void an_open_request_stays_within_the_replay_window(void)
 
 	key_in(partition, key);
 	unit_node_set_access(&story->cluster.nodes[A], partition, ROUTE_REFUSED);
-	op = operation(WIRE_SET, key, "v");
+	op = unit_operation(WIRE_SET, key, "v");
 	CU_ASSERT_EQUAL(local_client_send(story->client, &op, story->now_ms, done, &stuck), 0);
 	op = increment("counter");
 	while (local_client_send(story->client, &op, story->now_ms, done, &other) == 0) {
@@ -361,10 +351,11 @@ static void a_foreign_key_is_forwarded(void)
 	char key[16];
 	struct story *story = story_of_two(3, key);
 
-	CU_ASSERT_EQUAL(ask_and_wait(story, operation(WIRE_SET, key, "there")), WIRE_OK);
-	CU_ASSERT_EQUAL(ask_and_wait(story, operation(WIRE_GET, key, NULL)), WIRE_OK);
+	CU_ASSERT_EQUAL(ask_and_wait(story, unit_operation(WIRE_SET, key, "there")), WIRE_OK);
+	CU_ASSERT_EQUAL(ask_and_wait(story, unit_operation(WIRE_GET, key, NULL)), WIRE_OK);
 	CU_ASSERT(has_value(&story->outcome, "there"));
-	CU_ASSERT_EQUAL(ask_and_wait(story, operation(WIRE_ADD, key, "x")), WIRE_EXISTS_ALREADY);
+	CU_ASSERT_EQUAL(ask_and_wait(story, unit_operation(WIRE_ADD, key, "x")),
+			WIRE_EXISTS_ALREADY);
 	CU_ASSERT_EQUAL(unit_node_counter(&story->cluster.nodes[A], "forwards_sent"), 3);
 	CU_ASSERT_EQUAL(unit_node_counter(&story->cluster.nodes[B], "op_set"), 1);
 	CU_ASSERT_EQUAL(story->cluster.inbox_count, 0);

@@ -66,17 +66,6 @@ static bool ask(struct story *story, const struct unit_datagram *datagram)
 	return true;
 }
 
-static struct wire_request_op operation(uint8_t opcode, const char *key, const char *value)
-{
-	return (struct wire_request_op){
-		.opcode = opcode,
-		.key_size = (uint16_t)strlen(key),
-		.key = (const uint8_t *)key,
-		.value_size = value ? (uint32_t)strlen(value) : 0,
-		.value = (const uint8_t *)value,
-	};
-}
-
 /* One operation in a datagram of its own; its reply. */
 static struct wire_reply_op one(struct story *story, struct wire_request_op op)
 {
@@ -93,13 +82,13 @@ static struct wire_reply_op one(struct story *story, struct wire_request_op op)
 static struct wire_reply_op simple(struct story *story, uint8_t opcode, const char *key,
 				   const char *value)
 {
-	return one(story, operation(opcode, key, value));
+	return one(story, unit_operation(opcode, key, value));
 }
 
 static struct wire_reply_op with_ttl(struct story *story, uint8_t opcode, const char *key,
 				     const char *value, uint32_t ttl_ms)
 {
-	struct wire_request_op op = operation(opcode, key, value);
+	struct wire_request_op op = unit_operation(opcode, key, value);
 
 	op.flags = WIRE_HAS_TTL;
 	op.ttl_ms = ttl_ms;
@@ -109,7 +98,7 @@ static struct wire_reply_op with_ttl(struct story *story, uint8_t opcode, const 
 static struct wire_reply_op with_version(struct story *story, uint8_t opcode, const char *key,
 					 const char *value, uint64_t version)
 {
-	struct wire_request_op op = operation(opcode, key, value);
+	struct wire_request_op op = unit_operation(opcode, key, value);
 
 	op.flags = WIRE_HAS_VERSION;
 	op.version = version;
@@ -118,7 +107,7 @@ static struct wire_reply_op with_version(struct story *story, uint8_t opcode, co
 
 static struct wire_reply_op increment(struct story *story, const char *key, int64_t delta)
 {
-	struct wire_request_op op = operation(WIRE_INCREMENT, key, NULL);
+	struct wire_request_op op = unit_operation(WIRE_INCREMENT, key, NULL);
 	uint8_t value[8];
 
 	wire_put_u64(value, (uint64_t)delta);
@@ -130,7 +119,7 @@ static struct wire_reply_op increment(struct story *story, const char *key, int6
 static struct wire_reply_op increment_or(struct story *story, const char *key, int64_t delta,
 					 int64_t initial, uint32_t ttl_ms)
 {
-	struct wire_request_op op = operation(WIRE_INCREMENT, key, NULL);
+	struct wire_request_op op = unit_operation(WIRE_INCREMENT, key, NULL);
 	uint8_t value[16];
 
 	wire_put_u64(value, (uint64_t)delta);
@@ -406,7 +395,7 @@ static void keys_and_values_of_every_size_come_back(void)
 static void a_value_that_finds_no_room_is_too_large(void)
 {
 	struct story story;
-	struct wire_request_op op = operation(WIRE_GET, "big", NULL);
+	struct wire_request_op op = unit_operation(WIRE_GET, "big", NULL);
 	struct unit_datagram datagram;
 	struct wire_reply_op set;
 	char value[721];
@@ -420,7 +409,7 @@ static void a_value_that_finds_no_room_is_too_large(void)
 	unit_request_add(&datagram, &op);
 	unit_request_add(&datagram, &op);
 	unit_request_add(&datagram, &op);
-	op = operation(WIRE_GET, "small", NULL);
+	op = unit_operation(WIRE_GET, "small", NULL);
 	unit_request_add(&datagram, &op);
 	CU_ASSERT_TRUE_FATAL(ask(&story, &datagram));
 	CU_ASSERT_EQUAL_FATAL(story.reply_count, 4);
@@ -432,9 +421,9 @@ static void a_value_that_finds_no_room_is_too_large(void)
 	check_value(story.replies[3], "s");
 	/* neither value nor touch */
 	unit_request_begin(&datagram, &story.client);
-	op = operation(WIRE_GET, "big", NULL);
+	op = unit_operation(WIRE_GET, "big", NULL);
 	unit_request_add(&datagram, &op);
-	op = operation(WIRE_GET_AND_TOUCH, "big", NULL);
+	op = unit_operation(WIRE_GET_AND_TOUCH, "big", NULL);
 	op.flags = WIRE_HAS_TTL;
 	op.ttl_ms = 9;
 	unit_request_add(&datagram, &op);
@@ -451,11 +440,11 @@ static void operations_of_a_datagram_happen_in_order(void)
 	struct story story;
 	struct unit_datagram datagram;
 	const struct wire_request_op ops[] = {
-		operation(WIRE_SET, "k", "1"),     operation(WIRE_GET, "k", NULL),
-		operation(WIRE_APPEND, "k", "2"),  operation(WIRE_GET, "k", NULL),
-		operation(WIRE_DELETE, "k", NULL), operation(WIRE_GET, "k", NULL),
-		operation(WIRE_ADD, "k", "3"),     operation(WIRE_ADD, "k", "4"),
-		operation(WIRE_SET, "other", "o"), operation(WIRE_GET, "k", NULL),
+		unit_operation(WIRE_SET, "k", "1"),     unit_operation(WIRE_GET, "k", NULL),
+		unit_operation(WIRE_APPEND, "k", "2"),  unit_operation(WIRE_GET, "k", NULL),
+		unit_operation(WIRE_DELETE, "k", NULL), unit_operation(WIRE_GET, "k", NULL),
+		unit_operation(WIRE_ADD, "k", "3"),     unit_operation(WIRE_ADD, "k", "4"),
+		unit_operation(WIRE_SET, "other", "o"), unit_operation(WIRE_GET, "k", NULL),
 	};
 
 	story_begin(&story);
@@ -492,7 +481,8 @@ static void packets_of_a_burst_happen_in_order(void)
 		struct wire_request_op op;
 
 		snprintf(text, sizeof(text), "%u", i / 2);
-		op = i % 2 == 0 ? operation(WIRE_SET, "k", text) : operation(WIRE_GET, "k", NULL);
+		op = i % 2 == 0 ? unit_operation(WIRE_SET, "k", text)
+				: unit_operation(WIRE_GET, "k", NULL);
 		unit_request_begin(&datagram, &story.client);
 		unit_request_add(&datagram, &op);
 		sizes[i] = unit_frame(frames[i], &story.client, 0, &datagram);
@@ -538,8 +528,8 @@ static void reads_see_what_the_datagram_before_replaced(void)
 		snprintf(keys[i], sizeof(keys[i]), "k%u", i);
 		snprintf(values[i], sizeof(values[i]), "the value that is new of %u", i);
 		CHECK_STATUS(simple(&story, WIRE_SET, keys[i], "old"), WIRE_OK);
-		set = operation(WIRE_SET, keys[i], values[i]);
-		get = operation(WIRE_GET, keys[i], NULL);
+		set = unit_operation(WIRE_SET, keys[i], values[i]);
+		get = unit_operation(WIRE_GET, keys[i], NULL);
 		unit_request_add(&datagrams[0], &set);
 		unit_request_add(&datagrams[1], &get);
 	}
@@ -570,9 +560,9 @@ static void a_datagram_of_many_operations_spans_batches(void)
 	unit_request_begin(&datagram, &story.client);
 	for (uint32_t i = 0; i < op_count; i++) {
 		struct wire_request_op op =
-			i % 4 == 0   ? operation(WIRE_SET, "k", i % 8 == 0 ? "a" : "b")
-			: i % 4 == 3 ? operation(WIRE_DELETE, "k", NULL)
-				     : operation(WIRE_EXISTS, "k", NULL);
+			i % 4 == 0   ? unit_operation(WIRE_SET, "k", i % 8 == 0 ? "a" : "b")
+			: i % 4 == 3 ? unit_operation(WIRE_DELETE, "k", NULL)
+				     : unit_operation(WIRE_EXISTS, "k", NULL);
 
 		unit_request_add(&datagram, &op);
 	}
@@ -603,7 +593,7 @@ static void check_refused_whole(struct story *story, struct unit_datagram *datag
 static void a_malformed_request_is_refused_whole(void)
 {
 	struct story story;
-	struct wire_request_op op = operation(WIRE_SET, "key", "value");
+	struct wire_request_op op = unit_operation(WIRE_SET, "key", "value");
 	struct unit_datagram good, bad;
 
 	story_begin(&story);
@@ -649,7 +639,7 @@ static void a_request_whose_replies_cannot_fit_is_refused_whole(void)
 		(UNIT_NODE_DATAGRAM_MAX - WIRE_HEADER_SIZE) / (WIRE_REPLY_OP_SIZE + 8);
 	struct story story;
 	struct unit_datagram datagram;
-	struct wire_request_op op = operation(WIRE_GET, "k", NULL);
+	struct wire_request_op op = unit_operation(WIRE_GET, "k", NULL);
 
 	story_begin(&story);
 	unit_request_begin(&datagram, &story.client);
@@ -706,13 +696,13 @@ static void an_operation_may_be_refused_alone(void)
 
 	story_begin(&story);
 	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
-		struct wire_request_op set = operation(WIRE_SET, "k", before);
-		struct wire_request_op get = operation(WIRE_GET, "k", NULL);
-		struct wire_request_op odd = operation(cases[i].opcode, "k", NULL);
+		struct wire_request_op set = unit_operation(WIRE_SET, "k", before);
+		struct wire_request_op get = unit_operation(WIRE_GET, "k", NULL);
+		struct wire_request_op odd = unit_operation(cases[i].opcode, "k", NULL);
 		struct unit_datagram datagram;
 
 		snprintf(before, sizeof(before), "case %zu", i);
-		set = operation(WIRE_SET, "k", before);
+		set = unit_operation(WIRE_SET, "k", before);
 		odd.flags = cases[i].flags;
 		odd.value = (const uint8_t *)"0123456789012345678901234567890";
 		odd.value_size = cases[i].value_size;
@@ -738,7 +728,7 @@ static void a_repeated_write_is_applied_once(void)
 {
 	struct story story;
 	struct unit_datagram datagram;
-	struct wire_request_op op = operation(WIRE_INCREMENT, "n", NULL);
+	struct wire_request_op op = unit_operation(WIRE_INCREMENT, "n", NULL);
 	uint8_t first[2048];
 	size_t first_size;
 	uint8_t delta[8];
@@ -768,10 +758,10 @@ static void a_repeated_write_is_applied_once(void)
 
 static void a_repeated_batch_gets_the_same_reply(void)
 {
-	const struct wire_request_op ops[] = { operation(WIRE_SET, "a", "new"),
-					       operation(WIRE_GET, "b", NULL),
-					       operation(WIRE_APPEND, "a", "er"),
-					       operation(WIRE_GET, "a", NULL) };
+	const struct wire_request_op ops[] = { unit_operation(WIRE_SET, "a", "new"),
+					       unit_operation(WIRE_GET, "b", NULL),
+					       unit_operation(WIRE_APPEND, "a", "er"),
+					       unit_operation(WIRE_GET, "a", NULL) };
 	struct story story;
 	struct unit_datagram datagram;
 	uint8_t first[2048];
@@ -797,7 +787,7 @@ static void copies_in_one_burst_are_executed_once(void)
 {
 	struct story story;
 	struct unit_datagram datagram;
-	struct wire_request_op op = operation(WIRE_APPEND, "k", "x");
+	struct wire_request_op op = unit_operation(WIRE_APPEND, "k", "x");
 	uint8_t frame[2048];
 	const uint8_t *frames[] = { frame, frame, frame };
 	size_t sizes[3];
@@ -819,7 +809,7 @@ static void a_write_behind_the_window_is_dropped(void)
 {
 	struct story story;
 	struct unit_datagram old;
-	struct wire_request_op op = operation(WIRE_SET, "k", "old");
+	struct wire_request_op op = unit_operation(WIRE_SET, "k", "old");
 
 	story_begin(&story);
 	unit_request_begin(&old, &story.client);
@@ -837,7 +827,7 @@ static void reads_skip_the_window(void)
 {
 	struct story story;
 	struct unit_datagram datagram;
-	struct wire_request_op op = operation(WIRE_GET, "k", NULL);
+	struct wire_request_op op = unit_operation(WIRE_GET, "k", NULL);
 
 	story_begin(&story);
 	simple(&story, WIRE_SET, "k", "1");
@@ -906,7 +896,7 @@ static void a_growing_index_puts_writes_off(void)
 	simple(&story, WIRE_SET, "old", "item");
 	do {
 		snprintf(key, sizeof(key), "key%u", stored++);
-		op = operation(WIRE_ADD, key, "v");
+		op = unit_operation(WIRE_ADD, key, "v");
 		unit_request_begin(&datagram, &story.client);
 		unit_request_add(&datagram, &op);
 		CU_ASSERT_TRUE_FATAL(ask(&story, &datagram));
@@ -1013,8 +1003,8 @@ static void random_batches_agree_with_a_model(void)
 			struct wire_request_op *op = &ops[i];
 
 			key_of[i] = (uint32_t)unit_random(&random) % MODEL_KEYS;
-			*op = operation(opcodes[unit_random(&random) % sizeof(opcodes)],
-					keys[key_of[i]], NULL);
+			*op = unit_operation(opcodes[unit_random(&random) % sizeof(opcodes)],
+					     keys[key_of[i]], NULL);
 			if (op->opcode == WIRE_CAS) {
 				op->flags = WIRE_HAS_VERSION;
 				op->version = model[key_of[i]].version;

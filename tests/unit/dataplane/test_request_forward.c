@@ -51,17 +51,6 @@ static const char *key_in(uint32_t partition, uint32_t number, char key[16])
 	}
 }
 
-static struct wire_request_op operation(uint8_t opcode, const char *key, const char *value)
-{
-	return (struct wire_request_op){
-		.opcode = opcode,
-		.key_size = (uint16_t)strlen(key),
-		.key = (const uint8_t *)key,
-		.value_size = value ? (uint32_t)strlen(value) : 0,
-		.value = (const uint8_t *)value,
-	};
-}
-
 static struct wire_request_op increment(const char *key)
 {
 	static uint8_t delta_and_initial[16] = { [7] = 1, [15] = 1 };
@@ -192,12 +181,12 @@ static void a_request_goes_to_the_owner_and_its_answer_comes_back(void)
 
 	key_in(3, 0, key);
 	unit_cluster_agree(&story->cluster, 3, B, 2);
-	reply = one(story, operation(WIRE_SET, key, "value"));
+	reply = one(story, unit_operation(WIRE_SET, key, "value"));
 	CU_ASSERT_EQUAL(reply.status, WIRE_OK);
 	CU_ASSERT_EQUAL(version_epoch(reply.version), 2);
 	CU_ASSERT_EQUAL(wire_get_u32(story->payload + WIRE_AT_SEQUENCE), story->client.sequence);
 	CU_ASSERT_EQUAL(wire_get_u64(story->payload + WIRE_AT_TOKEN), story->client.token);
-	CU_ASSERT_TRUE(has_value(one(story, operation(WIRE_GET, key, NULL)), "value"));
+	CU_ASSERT_TRUE(has_value(one(story, unit_operation(WIRE_GET, key, NULL)), "value"));
 	CU_ASSERT_PTR_NULL(stored(story, A, key));
 	CU_ASSERT_PTR_NOT_NULL(stored(story, B, key));
 	CU_ASSERT_EQUAL(counter(story, A, "forwards_sent"), 2);
@@ -219,11 +208,11 @@ static void the_answer_comes_from_the_port_that_was_asked(void)
 	for (uint32_t worker = 0; worker < 3; worker++) {
 		for (uint32_t p = 0; p < UNIT_CLUSTER_PARTITIONS; p++) {
 			begin(story);
-			add(story, operation(WIRE_SET, key_in(p, worker, key), key));
+			add(story, unit_operation(WIRE_SET, key_in(p, worker, key), key));
 			CU_ASSERT_TRUE_FATAL(ask_at(story, worker));
 			CU_ASSERT_EQUAL(story->replies[0].status, WIRE_OK);
 			begin(story);
-			add(story, operation(WIRE_GET, key, NULL));
+			add(story, unit_operation(WIRE_GET, key, NULL));
 			CU_ASSERT_TRUE_FATAL(ask_at(story, worker));
 			CU_ASSERT_TRUE(has_value(story->replies[0], key));
 		}
@@ -243,12 +232,12 @@ static void a_large_datagram_is_forwarded_whole(void)
 		unit_cluster_agree(&story->cluster, p, B, 2);
 	begin(story);
 	for (uint32_t i = 0; i < 30; i++)
-		add(story, operation(WIRE_SET, key_in(i % 8, i / 8, keys[i]), keys[i]));
+		add(story, unit_operation(WIRE_SET, key_in(i % 8, i / 8, keys[i]), keys[i]));
 	CU_ASSERT_TRUE_FATAL(ask(story));
 	CU_ASSERT_EQUAL(story->reply_count, 30);
 	begin(story);
 	for (uint32_t i = 0; i < 50; i++)
-		add(story, operation(WIRE_GET, keys[i % 30], NULL));
+		add(story, unit_operation(WIRE_GET, keys[i % 30], NULL));
 	CU_ASSERT_TRUE_FATAL(ask(story));
 	CU_ASSERT_EQUAL_FATAL(story->reply_count, 50);
 	for (uint32_t i = 0; i < 50; i++)
@@ -268,7 +257,7 @@ static void the_largest_datagram_can_be_forwarded(void)
 	key_in(1, 0, key);
 	unit_cluster_agree(&story->cluster, 1, B, 2);
 	memset(value, 'v', sizeof(value) - 1);
-	op = operation(WIRE_SET, key, value);
+	op = unit_operation(WIRE_SET, key, value);
 	op.value_size = story->cluster.nodes[A].shared->value_size_max - op.key_size;
 	CU_ASSERT_EQUAL(one(story, op).status, WIRE_OK);
 	op.value_size = (uint32_t)(UNIT_NODE_DATAGRAM_MAX - WIRE_HEADER_SIZE -
@@ -298,16 +287,16 @@ static void keys_of_several_nodes_are_not_forwarded(void)
 	key_in(1, 0, of_b);
 	key_in(2, 0, of_c);
 	begin(story);
-	add(story, operation(WIRE_SET, own, "a"));
-	add(story, operation(WIRE_SET, of_b, "b"));
-	add(story, operation(WIRE_GET, of_c, NULL));
+	add(story, unit_operation(WIRE_SET, own, "a"));
+	add(story, unit_operation(WIRE_SET, of_b, "b"));
+	add(story, unit_operation(WIRE_GET, of_c, NULL));
 	CU_ASSERT_TRUE_FATAL(ask(story));
 	CU_ASSERT_EQUAL(story->replies[0].status, WIRE_OK);
 	CU_ASSERT_TRUE(is_owner(story->replies[1], B, 2));
 	CU_ASSERT_TRUE(is_owner(story->replies[2], C, 3));
 	begin(story);
-	add(story, operation(WIRE_GET, of_b, NULL));
-	add(story, operation(WIRE_GET, of_c, NULL));
+	add(story, unit_operation(WIRE_GET, of_b, NULL));
+	add(story, unit_operation(WIRE_GET, of_c, NULL));
 	CU_ASSERT_TRUE_FATAL(ask(story));
 	CU_ASSERT_TRUE(is_owner(story->replies[0], B, 2));
 	CU_ASSERT_TRUE(is_owner(story->replies[1], C, 3));
@@ -326,7 +315,7 @@ static void the_owners_station_is_asked_for(void)
 	unit_cluster_hello(&story->cluster, &story->client);
 	unit_cluster_agree(&story->cluster, 3, B, 2);
 	key_in(3, 0, key);
-	CU_ASSERT_EQUAL(one(story, operation(WIRE_GET, key, NULL)).status, WIRE_RETRY);
+	CU_ASSERT_EQUAL(one(story, unit_operation(WIRE_GET, key, NULL)).status, WIRE_RETRY);
 	CU_ASSERT_EQUAL(counter(story, A, "arp_questions"), 1);
 	CU_ASSERT_EQUAL(counter(story, A, "arp_learned"), 1);
 	CU_ASSERT_EQUAL(one(story, increment(key)).status, WIRE_OK);
@@ -366,7 +355,7 @@ static void all_reads_wait_for_the_owners_station(void)
 		unit_cluster_agree(&story->cluster, p, B, 2);
 	begin(story);
 	for (uint32_t i = 0; i < 3; i++)
-		add(story, operation(i == 1 ? WIRE_EXISTS : WIRE_GET, keys[i], NULL));
+		add(story, unit_operation(i == 1 ? WIRE_EXISTS : WIRE_GET, keys[i], NULL));
 	CU_ASSERT_TRUE(ask(story));
 	CU_ASSERT_EQUAL(story->reply_count, 3);
 	CU_ASSERT_EQUAL(story->payload[WIRE_AT_OP_COUNT], 3);
@@ -406,7 +395,7 @@ static void only_nodes_of_the_cluster_may_forward(void)
 	char key[16];
 
 	begin(story);
-	add(story, operation(WIRE_SET, key_in(0, 0, key), "forged"));
+	add(story, unit_operation(WIRE_SET, key_in(0, 0, key), "forged"));
 	for (uint32_t i = 0; i < 3; i++) {
 		unit_cluster_send(&story->cluster, frame,
 				  forge(frame, WIRE_FORWARD, tokens[i], &story->client,
@@ -433,13 +422,13 @@ static void what_a_node_forwards_is_checked(void)
 	char key[16];
 
 	begin(story);
-	add(story, operation(WIRE_SET, key_in(0, 0, key), "v"));
+	add(story, unit_operation(WIRE_SET, key_in(0, 0, key), "v"));
 	size = forge(frame, WIRE_FORWARD, UINT64_C(0x70ce000000000100), &node_b, &story->datagram);
 	unit_cluster_send(&story->cluster, frame, size);
 	CU_ASSERT_PTR_NOT_NULL(stored(story, A, key));
 
 	begin(story);
-	add(story, operation(WIRE_SET, key_in(0, 1, key), "v"));
+	add(story, unit_operation(WIRE_SET, key_in(0, 1, key), "v"));
 	size = forge(frame, WIRE_FORWARD, UINT64_C(0x70ce000000000100), &node_b, &story->datagram);
 	frame[PACKET_AT_UDP_PAYLOAD + WIRE_HEADER_SIZE + 14] = 2; /* hop_count */
 	memset(frame + PACKET_AT_UDP_CHECKSUM, 0, 2);
@@ -485,8 +474,8 @@ static void a_second_hop_is_refused(void)
 	key_in(3, 0, key);
 	unit_cluster_agree(&story->cluster, 3, C, 3);
 	unit_cluster_believe(&story->cluster, A, 3, B, 2); /* has not heard the news */
-	CU_ASSERT_TRUE(is_owner(one(story, operation(WIRE_GET, key, NULL)), C, 3));
-	reply = one(story, operation(WIRE_SET, key, "v"));
+	CU_ASSERT_TRUE(is_owner(one(story, unit_operation(WIRE_GET, key, NULL)), C, 3));
+	reply = one(story, unit_operation(WIRE_SET, key, "v"));
 	CU_ASSERT_TRUE(is_owner(reply, C, 3));
 	CU_ASSERT_EQUAL(counter(story, B, "forwards_sent"), 0);
 	CU_ASSERT_EQUAL(counter(story, B, "forwards_stale"), 1);
@@ -495,7 +484,7 @@ static void a_second_hop_is_refused(void)
 	CU_ASSERT_TRUE(ask(story));
 	CU_ASSERT_TRUE(is_owner(story->replies[0], C, 3));
 	CU_ASSERT_PTR_NULL(stored(story, C, key));
-	CU_ASSERT_EQUAL(one(story, operation(WIRE_SET, key, "v")).status, WIRE_OK);
+	CU_ASSERT_EQUAL(one(story, unit_operation(WIRE_SET, key, "v")).status, WIRE_OK);
 	story_end(story);
 }
 
@@ -713,7 +702,7 @@ static void without_a_session_the_client_is_told_whom_to_ask(void)
 	key_in(3, 0, key);
 	story->cluster.is_lost[B] = true;
 	unit_cluster_agree(&story->cluster, 3, B, 2);
-	CU_ASSERT_TRUE(is_owner(one(story, operation(WIRE_GET, key, NULL)), B, 2));
+	CU_ASSERT_TRUE(is_owner(one(story, unit_operation(WIRE_GET, key, NULL)), B, 2));
 	CU_ASSERT_TRUE(is_owner(one(story, increment(key)), B, 2));
 	/* and that is remembered, like any answer to a write */
 	story->cluster.is_lost[B] = false;

@@ -62,6 +62,20 @@ static inline void fixture_close(struct fixture *fixture)
 	item_memory_destroy(fixture->memory);
 }
 
+/* The partition 0; of a fixture with one partition, that of all keys. */
+static inline struct partition *fixture_partition(const struct fixture *fixture)
+{
+	return shard_partition(fixture->shard, 0);
+}
+
+static inline struct partition_stats fixture_partition_stats(const struct fixture *fixture)
+{
+	struct partition_stats stats;
+
+	partition_stats(fixture_partition(fixture), &stats);
+	return stats;
+}
+
 /* One grace period, when the calling thread is the only reader. */
 static inline void fixture_grace(struct fixture *fixture)
 {

@@ -7,30 +7,18 @@
 
 #define KEYS 600u
 
-static struct partition *partition_of(const struct fixture *fixture)
-{
-	return shard_partition(fixture->shard, 0);
-}
-
-static struct partition_stats stats_of(const struct fixture *fixture)
-{
-	struct partition_stats stats;
-
-	partition_stats(partition_of(fixture), &stats);
-	return stats;
-}
-
 /* The definition, by a walk over all slots. */
 static void check_against_walk(const struct fixture *fixture)
 {
-	struct partition_stats stats = stats_of(fixture);
+	struct partition_stats stats = fixture_partition_stats(fixture);
 	struct partition_stats walked = { 0 };
 	const struct item *items[16];
 	struct partition_scan scan;
 
-	partition_scan_open(partition_of(fixture), &scan);
+	partition_scan_open(fixture_partition(fixture), &scan);
 	while (!partition_scan_is_done(&scan)) {
-		uint32_t count = partition_scan_next(partition_of(fixture), &scan, 64, items, 16);
+		uint32_t count =
+			partition_scan_next(fixture_partition(fixture), &scan, 64, items, 16);
 
 		for (uint32_t i = 0; i < count; i++) {
 			walked.items++;
@@ -49,14 +37,14 @@ static void an_empty_partition_has_digest_zero(void)
 	struct fixture fixture;
 
 	fixture_open(&fixture, &options);
-	CU_ASSERT_EQUAL(stats_of(&fixture).digest, 0);
+	CU_ASSERT_EQUAL(fixture_partition_stats(&fixture).digest, 0);
 	for (uint64_t number = 0; number < 50; number++)
 		fixture_put(&fixture, number, 1);
-	CU_ASSERT_NOT_EQUAL(stats_of(&fixture).digest, 0);
+	CU_ASSERT_NOT_EQUAL(fixture_partition_stats(&fixture).digest, 0);
 	for (uint64_t number = 0; number < 50; number++)
 		fixture_remove(&fixture, number);
-	CU_ASSERT_EQUAL(stats_of(&fixture).digest, 0);
-	CU_ASSERT_EQUAL(stats_of(&fixture).version_last, version_make(0, 100));
+	CU_ASSERT_EQUAL(fixture_partition_stats(&fixture).digest, 0);
+	CU_ASSERT_EQUAL(fixture_partition_stats(&fixture).version_last, version_make(0, 100));
 	fixture_close(&fixture);
 }
 
@@ -68,13 +56,13 @@ static void every_write_changes_it(void)
 
 	fixture_open(&fixture, &options);
 	fixture_put(&fixture, 1, 1);
-	before = stats_of(&fixture).digest;
+	before = fixture_partition_stats(&fixture).digest;
 	fixture_put(&fixture, 2, 1);
-	CU_ASSERT_NOT_EQUAL(stats_of(&fixture).digest, before);
+	CU_ASSERT_NOT_EQUAL(fixture_partition_stats(&fixture).digest, before);
 	fixture_remove(&fixture, 2);
-	CU_ASSERT_EQUAL(stats_of(&fixture).digest, before);
+	CU_ASSERT_EQUAL(fixture_partition_stats(&fixture).digest, before);
 	fixture_put(&fixture, 1, 1); /* the same value: another write */
-	CU_ASSERT_NOT_EQUAL(stats_of(&fixture).digest, before);
+	CU_ASSERT_NOT_EQUAL(fixture_partition_stats(&fixture).digest, before);
 	fixture_close(&fixture);
 }
 

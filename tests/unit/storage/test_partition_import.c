@@ -7,20 +7,6 @@
 
 #define KEYS 2000u
 
-/* The partition that keys of the tests are in. */
-static struct partition *partition_of(const struct fixture *fixture)
-{
-	return shard_partition(fixture->shard, 0);
-}
-
-static struct partition_stats stats_of(const struct fixture *fixture)
-{
-	struct partition_stats stats;
-
-	partition_stats(partition_of(fixture), &stats);
-	return stats;
-}
-
 static void open_importing(struct fixture *fixture)
 {
 	struct fixture_options options = { .memory_bytes = 4 << 20,
@@ -29,7 +15,7 @@ static void open_importing(struct fixture *fixture)
 
 	fixture_open(fixture, &options);
 	fixture_turn(fixture);
-	partition_begin_import(partition_of(fixture));
+	partition_begin_import(fixture_partition(fixture));
 }
 
 /* A record and the memory it borrows. */
@@ -63,7 +49,7 @@ static enum status apply(struct fixture *fixture, uint64_t number, uint64_t vers
 	enum status status;
 
 	make_sample(fixture, &sample, number, version, is_tombstone);
-	shard_apply(fixture->shard, partition_of(fixture), &sample.record, 1, &status);
+	shard_apply(fixture->shard, fixture_partition(fixture), &sample.record, 1, &status);
 	return status;
 }
 
@@ -87,9 +73,9 @@ static void the_newer_version_wins_in_any_order(void)
 	CU_ASSERT_EQUAL(apply(&fixture, 1, 8, false), STATUS_OK);
 	CU_ASSERT_TRUE(fixture_value_is(fixture_get(&fixture, 1), 1, 8));
 	CU_ASSERT_EQUAL(fixture_get(&fixture, 1)->version, 8);
-	CU_ASSERT_EQUAL(stats_of(&fixture).items, 1);
-	CU_ASSERT_EQUAL(stats_of(&fixture).digest, version_digest(8));
-	CU_ASSERT_EQUAL(stats_of(&fixture).version_last, 8);
+	CU_ASSERT_EQUAL(fixture_partition_stats(&fixture).items, 1);
+	CU_ASSERT_EQUAL(fixture_partition_stats(&fixture).digest, version_digest(8));
+	CU_ASSERT_EQUAL(fixture_partition_stats(&fixture).version_last, 8);
 	fixture_close(&fixture);
 }
 
@@ -109,10 +95,11 @@ static void a_tombstone_outlives_older_records(void)
 	CU_ASSERT_PTR_NULL(visible(&fixture, 1));
 	CU_ASSERT_PTR_NULL(visible(&fixture, 2));
 	CU_ASSERT_PTR_NOT_NULL(visible(&fixture, 3));
-	CU_ASSERT_EQUAL(stats_of(&fixture).items, 1);
-	CU_ASSERT_EQUAL(stats_of(&fixture).tombstones, 2);
-	CU_ASSERT_EQUAL(stats_of(&fixture).digest, version_digest(9));
-	CU_ASSERT_EQUAL(stats_of(&fixture).item_bytes, 16u + fixture_value_size(3, 9));
+	CU_ASSERT_EQUAL(fixture_partition_stats(&fixture).items, 1);
+	CU_ASSERT_EQUAL(fixture_partition_stats(&fixture).tombstones, 2);
+	CU_ASSERT_EQUAL(fixture_partition_stats(&fixture).digest, version_digest(9));
+	CU_ASSERT_EQUAL(fixture_partition_stats(&fixture).item_bytes,
+			16u + fixture_value_size(3, 9));
 	fixture_close(&fixture);
 }
 
@@ -125,18 +112,18 @@ static void tombstones_are_gone_soon_after_the_import(void)
 	open_importing(&fixture);
 	for (uint64_t number = 0; number < 300; number++)
 		apply(&fixture, number, 10 + number, number % 3 == 0);
-	partition_finalize_import(partition_of(&fixture), 2, 400);
-	CU_ASSERT_EQUAL(stats_of(&fixture).tombstones, 100);
+	partition_finalize_import(fixture_partition(&fixture), 2, 400);
+	CU_ASSERT_EQUAL(fixture_partition_stats(&fixture).tombstones, 100);
 	CU_ASSERT_EQUAL(fixture_put(&fixture, 0, 1), STATUS_OK); /* over a tombstone */
-	CU_ASSERT_EQUAL(stats_of(&fixture).tombstones, 99);
-	CU_ASSERT_EQUAL(stats_of(&fixture).items, 201);
+	CU_ASSERT_EQUAL(fixture_partition_stats(&fixture).tombstones, 99);
+	CU_ASSERT_EQUAL(fixture_partition_stats(&fixture).items, 201);
 	CU_ASSERT_EQUAL(fixture_get(&fixture, 0)->version, version_make(2, 1));
 	for (uint32_t ms = 0; ms < 5000; ms++) {
 		fixture.now_ms++;
 		fixture_turn(&fixture);
 	}
-	CU_ASSERT_EQUAL(stats_of(&fixture).tombstones, 0);
-	CU_ASSERT_EQUAL(stats_of(&fixture).items, 201);
+	CU_ASSERT_EQUAL(fixture_partition_stats(&fixture).tombstones, 0);
+	CU_ASSERT_EQUAL(fixture_partition_stats(&fixture).items, 201);
 	shard_stats(fixture.shard, &stats);
 	CU_ASSERT_EQUAL(stats.expired, 0);
 	CU_ASSERT_EQUAL(stats.items, 201);
@@ -152,12 +139,12 @@ static void versions_go_on_above_the_highest(void)
 	struct fixture fixture;
 
 	open_importing(&fixture);
-	CU_ASSERT_TRUE(partition_is_importing(partition_of(&fixture)));
+	CU_ASSERT_TRUE(partition_is_importing(fixture_partition(&fixture)));
 	apply(&fixture, 1, version_make(7, 100), false);
-	partition_finalize_import(partition_of(&fixture), 7, version_make(7, 250));
-	CU_ASSERT_FALSE(partition_is_importing(partition_of(&fixture)));
-	CU_ASSERT_FALSE(partition_is_frozen(partition_of(&fixture)));
-	CU_ASSERT_EQUAL(partition_epoch(partition_of(&fixture)), 7);
+	partition_finalize_import(fixture_partition(&fixture), 7, version_make(7, 250));
+	CU_ASSERT_FALSE(partition_is_importing(fixture_partition(&fixture)));
+	CU_ASSERT_FALSE(partition_is_frozen(fixture_partition(&fixture)));
+	CU_ASSERT_EQUAL(partition_epoch(fixture_partition(&fixture)), 7);
 	fixture_put(&fixture, 1, 1);
 	CU_ASSERT_EQUAL(fixture_get(&fixture, 1)->version, version_make(7, 251));
 	fixture_close(&fixture);
@@ -172,19 +159,19 @@ static void expiries_are_kept_and_not_swept_while_staging(void)
 	open_importing(&fixture);
 	make_sample(&fixture, &sample, 1, 5, false);
 	sample.record.expires_at_ms = fixture.now_ms + 100;
-	shard_apply(fixture.shard, partition_of(&fixture), &sample.record, 1, &status);
+	shard_apply(fixture.shard, fixture_partition(&fixture), &sample.record, 1, &status);
 	CU_ASSERT_EQUAL(item_expires_at_ms(fixture_get(&fixture, 1)), fixture.now_ms + 100);
 	for (uint32_t ms = 0; ms < 9000; ms++) {
 		fixture.now_ms++;
 		fixture_turn(&fixture);
 	}
-	CU_ASSERT_EQUAL(stats_of(&fixture).items, 1);
-	partition_finalize_import(partition_of(&fixture), 1, 5);
+	CU_ASSERT_EQUAL(fixture_partition_stats(&fixture).items, 1);
+	partition_finalize_import(fixture_partition(&fixture), 1, 5);
 	for (uint32_t ms = 0; ms < 9000; ms++) {
 		fixture.now_ms++;
 		fixture_turn(&fixture);
 	}
-	CU_ASSERT_EQUAL(stats_of(&fixture).items, 0);
+	CU_ASSERT_EQUAL(fixture_partition_stats(&fixture).items, 0);
 	fixture_close(&fixture);
 }
 
@@ -200,8 +187,8 @@ static void one_batch_may_name_a_key_several_times(void)
 		make_sample(&fixture, &samples[i], i % 5, 100 + i, i % 7 == 0);
 		records[i] = samples[i].record;
 	}
-	CU_ASSERT_EQUAL(shard_apply(fixture.shard, partition_of(&fixture), records, SHARD_BATCH_MAX,
-				    &status),
+	CU_ASSERT_EQUAL(shard_apply(fixture.shard, fixture_partition(&fixture), records,
+				    SHARD_BATCH_MAX, &status),
 			SHARD_BATCH_MAX);
 	CU_ASSERT_EQUAL(status, STATUS_OK);
 	for (uint64_t number = 0; number < 5; number++) {
@@ -223,8 +210,8 @@ static void a_discarded_import_leaves_nothing(void)
 		while (apply(&fixture, number, 10 + number, number % 9 == 0) == STATUS_RETRY)
 			fixture_turn(&fixture);
 	}
-	CU_ASSERT_EQUAL(stats_of(&fixture).slots, KEYS);
-	while (!shard_discard_slice(fixture.shard, partition_of(&fixture), 100)) {
+	CU_ASSERT_EQUAL(fixture_partition_stats(&fixture).slots, KEYS);
+	while (!shard_discard_slice(fixture.shard, fixture_partition(&fixture), 100)) {
 		slices++;
 		fixture_turn(&fixture);
 		CU_ASSERT_FATAL(slices < 100);
@@ -232,10 +219,10 @@ static void a_discarded_import_leaves_nothing(void)
 	CU_ASSERT_EQUAL(slices, KEYS / 100 - 1);
 	for (uint64_t number = 0; number < KEYS; number++)
 		CU_ASSERT_PTR_NULL(fixture_get(&fixture, number));
-	CU_ASSERT_EQUAL(stats_of(&fixture).digest, 0);
-	CU_ASSERT_EQUAL(stats_of(&fixture).tombstones, 0);
-	CU_ASSERT_EQUAL(stats_of(&fixture).slots, 0);
-	CU_ASSERT_FALSE(partition_is_frozen(partition_of(&fixture)));
+	CU_ASSERT_EQUAL(fixture_partition_stats(&fixture).digest, 0);
+	CU_ASSERT_EQUAL(fixture_partition_stats(&fixture).tombstones, 0);
+	CU_ASSERT_EQUAL(fixture_partition_stats(&fixture).slots, 0);
+	CU_ASSERT_FALSE(partition_is_frozen(fixture_partition(&fixture)));
 	for (uint32_t i = 0; i < 100; i++)
 		fixture_turn(&fixture);
 	shard_stats(fixture.shard, &stats);
@@ -243,10 +230,10 @@ static void a_discarded_import_leaves_nothing(void)
 	CU_ASSERT_EQUAL(stats.retired_pending, 0);
 
 	/* It can begin again, and older versions than before count. */
-	partition_begin_import(partition_of(&fixture));
+	partition_begin_import(fixture_partition(&fixture));
 	CU_ASSERT_EQUAL(apply(&fixture, 9, 3, false), STATUS_OK);
 	CU_ASSERT_TRUE(fixture_value_is(visible(&fixture, 9), 9, 3));
-	CU_ASSERT_EQUAL(stats_of(&fixture).version_last, 3);
+	CU_ASSERT_EQUAL(fixture_partition_stats(&fixture).version_last, 3);
 	fixture_close(&fixture);
 }
 
@@ -262,17 +249,17 @@ static void discarding_a_handed_over_partition_ships_nothing(void)
 	for (uint64_t number = 0; number < 500; number++)
 		fixture_put(&fixture, number, 1);
 	CU_ASSERT_EQUAL_FATAL(partition_export_create(&export, DELTA_RING_SIZE_MIN), 0);
-	partition_begin_export(partition_of(&fixture), export);
-	while (partition_export_next(partition_of(&fixture), UINT32_MAX))
+	partition_begin_export(fixture_partition(&fixture), export);
+	while (partition_export_next(fixture_partition(&fixture), UINT32_MAX))
 		;
-	partition_freeze(partition_of(&fixture));
-	version = stats_of(&fixture).version_last;
-	while (!shard_discard_slice(fixture.shard, partition_of(&fixture), 64))
+	partition_freeze(fixture_partition(&fixture));
+	version = fixture_partition_stats(&fixture).version_last;
+	while (!shard_discard_slice(fixture.shard, fixture_partition(&fixture), 64))
 		fixture_turn(&fixture);
 	CU_ASSERT_EQUAL(delta_ring_last(partition_export_ring(export)), 0);
-	CU_ASSERT_EQUAL(stats_of(&fixture).version_last, version);
-	CU_ASSERT_EQUAL(stats_of(&fixture).items, 0);
-	partition_end_export(partition_of(&fixture));
+	CU_ASSERT_EQUAL(fixture_partition_stats(&fixture).version_last, version);
+	CU_ASSERT_EQUAL(fixture_partition_stats(&fixture).items, 0);
+	partition_end_export(fixture_partition(&fixture));
 	partition_export_destroy(export);
 	fixture_close(&fixture);
 }
@@ -282,8 +269,8 @@ static void an_empty_partition_is_discarded_at_once(void)
 	struct fixture fixture;
 
 	open_importing(&fixture);
-	CU_ASSERT_TRUE(shard_discard_slice(fixture.shard, partition_of(&fixture), 1));
-	CU_ASSERT_FALSE(partition_is_importing(partition_of(&fixture)));
+	CU_ASSERT_TRUE(shard_discard_slice(fixture.shard, fixture_partition(&fixture), 1));
+	CU_ASSERT_FALSE(partition_is_importing(fixture_partition(&fixture)));
 	fixture_close(&fixture);
 }
 
@@ -303,7 +290,7 @@ static void a_full_node_refuses_records(void)
 	for (uint64_t number = 1; number < 1000; number += 2)
 		CU_ASSERT_EQUAL_FATAL(fixture_put(&fixture, number, 1),
 				      STATUS_OK); /* the other's */
-	partition_begin_import(partition_of(&fixture));
+	partition_begin_import(fixture_partition(&fixture));
 	while (status == STATUS_OK && applied < 50000) {
 		status = apply(&fixture, 2 * applied, 1 + applied, false);
 		applied += status == STATUS_OK;
@@ -312,10 +299,10 @@ static void a_full_node_refuses_records(void)
 			status = STATUS_OK;
 	}
 	CU_ASSERT_EQUAL(status, STATUS_NO_SPACE);
-	CU_ASSERT_EQUAL(stats_of(&fixture).items, applied);
+	CU_ASSERT_EQUAL(fixture_partition_stats(&fixture).items, applied);
 	for (uint64_t number = 1; number < 1000; number += 2)
 		CU_ASSERT_TRUE(fixture_value_is(fixture_get(&fixture, number), number, 1));
-	while (!shard_discard_slice(fixture.shard, partition_of(&fixture), 512))
+	while (!shard_discard_slice(fixture.shard, fixture_partition(&fixture), 512))
 		fixture_turn(&fixture);
 	fixture_close(&fixture);
 }
@@ -335,13 +322,13 @@ static void an_import_evicts_others_only(void)
 		fixture_put(&fixture, number, 1);
 		fixture_turn(&fixture);
 	}
-	partition_begin_import(partition_of(&fixture));
+	partition_begin_import(fixture_partition(&fixture));
 	for (uint64_t i = 0; i < 2000; i++) {
 		while (apply(&fixture, 2 * i, 1 + i, false) == STATUS_RETRY)
 			fixture_turn(&fixture);
 		fixture_turn(&fixture);
 	}
-	CU_ASSERT_EQUAL(stats_of(&fixture).items, 2000);
+	CU_ASSERT_EQUAL(fixture_partition_stats(&fixture).items, 2000);
 	shard_stats(fixture.shard, &stats);
 	CU_ASSERT(stats.evicted > 0);
 	fixture_close(&fixture);
@@ -366,8 +353,8 @@ static void apply_at_target(struct migration *migration, const struct record *re
 	enum status status;
 
 	do {
-		shard_apply(migration->target.shard, partition_of(&migration->target), record, 1,
-			    &status);
+		shard_apply(migration->target.shard, fixture_partition(&migration->target), record,
+			    1, &status);
 		fixture_turn(&migration->target);
 	} while (status == STATUS_RETRY);
 	CU_ASSERT_EQUAL_FATAL(status, STATUS_OK);
@@ -398,7 +385,7 @@ static void write_at_source(struct migration *migration)
 
 static void scan_some(struct migration *migration)
 {
-	const struct item *item = partition_export_next(partition_of(&migration->source), 16);
+	const struct item *item = partition_export_next(fixture_partition(&migration->source), 16);
 	struct sample *sample = &migration->batches[migration->batch_count];
 
 	if (!item)
@@ -430,11 +417,11 @@ static void ship_batch(struct migration *migration)
 
 static void migrate(struct migration *migration)
 {
-	struct partition *source = partition_of(&migration->source);
+	struct partition *source = fixture_partition(&migration->source);
 
 	CU_ASSERT_EQUAL_FATAL(partition_export_create(&migration->export, (size_t)1 << 20), 0);
 	partition_begin_export(source, migration->export);
-	partition_begin_import(partition_of(&migration->target));
+	partition_begin_import(fixture_partition(&migration->target));
 	while (!partition_export_is_done(source)) {
 		switch (unit_random(&migration->random) % 8) {
 		case 0:
@@ -502,14 +489,14 @@ static void an_import_equals_its_source(void)
 			fixture_turn(&migration->source);
 		}
 		migrate(migration);
-		CU_ASSERT_EQUAL(stats_of(&migration->source).digest,
-				stats_of(&migration->target).digest);
-		CU_ASSERT_EQUAL(stats_of(&migration->source).items,
-				stats_of(&migration->target).items);
-		partition_finalize_import(partition_of(&migration->target), 1,
-					  stats_of(&migration->source).version_last);
+		CU_ASSERT_EQUAL(fixture_partition_stats(&migration->source).digest,
+				fixture_partition_stats(&migration->target).digest);
+		CU_ASSERT_EQUAL(fixture_partition_stats(&migration->source).items,
+				fixture_partition_stats(&migration->target).items);
+		partition_finalize_import(fixture_partition(&migration->target), 1,
+					  fixture_partition_stats(&migration->source).version_last);
 		check_keys(migration);
-		partition_end_export(partition_of(&migration->source));
+		partition_end_export(fixture_partition(&migration->source));
 		partition_export_destroy(migration->export);
 		fixture_close(&migration->source);
 		fixture_close(&migration->target);
