@@ -3,6 +3,7 @@
 #ifndef TESTS_SIMULATION_EVENT_HEAP_H
 #define TESTS_SIMULATION_EVENT_HEAP_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -16,6 +17,7 @@ struct sim_event {
 	uint64_t
 		life; /* of the node when the event was made; the harness skips those of earlier lives */
 	uint64_t number;
+	bool is_damaged; /* the bytes are not those that were sent */
 	size_t size;
 	uint8_t *bytes; /* owned; NULL when size is 0 */
 };

@@ -28,7 +28,8 @@ static void happen_to_client(struct sim *sim, const struct sim_event *event)
 	struct sim_client *client = &sim->clients[event->node];
 
 	if (event->kind == EVENT_CLIENT_FRAME)
-		sim_client_receive(client, sim->now_us, event->bytes, event->size);
+		sim_client_receive(client, sim->now_us, event->bytes, event->size,
+				   event->is_damaged);
 	else if (client->due_us <= sim->now_us)
 		sim_client_run(client, sim->now_us);
 	sim_plan_client(sim, event->node);
@@ -164,6 +165,7 @@ static void choose(struct sim *sim)
 	sim_history_init(&sim->history, 12 + sim_below(sim, SIM_KEY_MAX - 12),
 			 sim->partition_count);
 	sim->history.story = sim->options.story;
+	sim->is_sealed = sim_below(sim, 2);
 	sim->history.is_evicting = sim_has(sim, SIM_FAULT_EXPIRY) && sim_below(sim, 3) == 0;
 }
 

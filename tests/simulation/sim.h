@@ -31,7 +31,9 @@
 	TRAIT(EXPIRY, expiry, "values expire; in some seeds full nodes evict")                     \
 	FAULT(STALL, stall, 6,                                                                     \
 	      "a worker core stands still, some time beyond what is noticed; the others go on")    \
-	FAULT(AIM, aim, 8, "a fault strikes when a migration comes into a phase")
+	FAULT(AIM, aim, 8, "a fault strikes when a migration comes into a phase")                   \
+	FAULT(TRUNCATE, truncate, 4, "datagrams and frames of migrations arrive cut short")        \
+	FAULT(CORRUPT, corrupt, 4, "datagrams and frames of migrations arrive altered")
 
 /* clang-format off */
 enum sim_fault_number {
@@ -90,6 +92,7 @@ struct sim_counts {
 	uint64_t aborts;                  /* jobs that ended otherwise */
 	uint64_t limits;                  /* claims at the known limit of docs/migration.md */
 	uint64_t faults[SIM_FAULT_COUNT]; /* how often each happened */
+	uint64_t damaged;                 /* datagrams and frames that arrived so, and were refused */
 	uint64_t expired;                 /* items of nodes that lived to the end */
 	uint64_t evicted;
 	uint64_t stalls;      /* that nodes noticed */

@@ -460,20 +460,23 @@ static void take_reply(struct sim_client *client, const struct wire_header *head
 }
 
 void sim_client_receive(struct sim_client *client, uint64_t now_us, const uint8_t *frame,
-			size_t size)
+			size_t size, bool is_damaged)
 {
 	static const uint8_t mac[6] = { 0x02, 0x47, 0, 0, 0, 2 };
 	const struct unit_client *session = session_of(client);
 	struct packet_local local;
 	struct packet_view view;
+	bool is_whole;
 
 	client->now_us = now_us;
 	packet_local_init(&local, mac, session->ipv4, session->port, 1);
-	if (packet_parse(&local, frame, size, PACKET_CHECKED_NOTHING, &view) != DROP_NONE) {
-		sim_history_violate(history_of(client), 6, "client %u: a broken frame",
-				    client->options.number);
+	is_whole = packet_parse(&local, frame, size, PACKET_CHECKED_NOTHING, &view) == DROP_NONE;
+	if (is_whole == is_damaged)
+		sim_history_violate(history_of(client), SIM_INVARIANT_REFUSAL,
+				    "client %u: a %s frame is taken for the contrary",
+				    client->options.number, is_damaged ? "damaged" : "good");
+	if (!is_whole)
 		return;
-	}
 	if (view.source_ipv4 != UNIT_NODE_IPV4 + client->node ||
 	    view.source_port != UNIT_NODE_PORT + worker_of(client))
 		return;

@@ -88,9 +88,9 @@ void sim_client_init(struct sim_client *client, const struct sim_client_options 
 
 /* The time has come. */
 void sim_client_run(struct sim_client *client, uint64_t now_us);
-/* A frame came. */
+/* A frame came; a damaged one must be found out. */
 void sim_client_receive(struct sim_client *client, uint64_t now_us, const uint8_t *frame,
-			size_t size);
+			size_t size, bool is_damaged);
 
 /* Begins to read 'key' now; for a resting client. */
 void sim_client_verify(struct sim_client *client, uint64_t now_us, uint32_t key);

@@ -28,6 +28,17 @@ bool sim_act_delay(struct sim *sim)
 	return set_weather(sim, SIM_FAULT_NUMBER_DELAY, sim_below(sim, 9));
 }
 
+/* Percent of the datagrams. */
+bool sim_act_truncate(struct sim *sim)
+{
+	return set_weather(sim, SIM_FAULT_NUMBER_TRUNCATE, 1 + sim_below(sim, 30));
+}
+
+bool sim_act_corrupt(struct sim *sim)
+{
+	return set_weather(sim, SIM_FAULT_NUMBER_CORRUPT, 1 + sim_below(sim, 30));
+}
+
 bool sim_act_cut(struct sim *sim)
 {
 	uint32_t a = sim_any_node(sim), b = sim_any_node(sim);

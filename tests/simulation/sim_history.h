@@ -48,8 +48,11 @@ struct sim_key {
 	uint32_t before; /* floor or least, when the write under way began */
 };
 
+/* What is damaged, repeated or of a later version has no effect, and is counted. */
+#define SIM_INVARIANT_REFUSAL 8u
+
 struct sim_violation {
-	uint32_t invariant; /* of docs/migration.md; 0 = none so far */
+	uint32_t invariant; /* of docs/migration.md, or the one below; 0 = none so far */
 	uint64_t at_us;
 	char story[SIM_STORY_SIZE];
 };

@@ -2,11 +2,16 @@
 /* What is between nodes and clients: datagrams that get lost, questions with answers, channels that keep the order, cuts. */
 #include "tests/simulation/sim_state.h"
 
+#include <assert.h>
+#include <stdlib.h>
+#include <string.h>
+
 #include "dataplane/packet_format.h"
 #include "dataplane/wire_codec.h"
 
 #define ANSWER_MS_MAX 1000u /* of a question between control planes */
 #define RECONNECT_US_MAX 400000u
+#define DATAGRAM_SIZE 2048u  /* and less */
 #define DELAY_US_MAX 200u /* in fair weather */
 
 static uint64_t delay(struct sim *sim)
@@ -14,7 +19,16 @@ static uint64_t delay(struct sim *sim)
 	return 20 + sim_below(sim, DELAY_US_MAX << sim_level(sim, SIM_FAULT_NUMBER_DELAY));
 }
 
-/* Datagrams: lost, doubled, overtaken. */
+static void throw_copy(struct sim *sim, struct sim_event event, const uint8_t *bytes, size_t size)
+{
+	uint8_t damaged[DATAGRAM_SIZE];
+
+	memcpy(damaged, bytes, size);
+	event.is_damaged = sim_damage(sim, event.kind, damaged, &size);
+	sim_push(sim, event, delay(sim), event.is_damaged ? damaged : bytes, size);
+}
+
+/* Datagrams: lost, doubled, damaged, overtaken. */
 static void throw_datagram(struct sim *sim, struct sim_event event, const uint8_t *bytes,
 			   size_t size)
 {
@@ -24,15 +38,50 @@ static void throw_datagram(struct sim *sim, struct sim_event event, const uint8_
 		return;
 	copies += sim_is_chosen(sim, sim_level(sim, SIM_FAULT_NUMBER_DUPLICATE));
 	while (copies-- > 0)
-		sim_push(sim, event, delay(sim), bytes, size);
+		throw_copy(sim, event, bytes, size);
+}
+
+/* ---- the bus ---- */
+
+struct bus_crypto *sim_create_bus(struct sim *sim)
+{
+	static const struct bus_keys keys = { .count = 1, .items = { { { 0x47 } } } };
+	const uint64_t session[2] = { prng_next(&sim->prng), prng_next(&sim->prng) };
+	struct bus_crypto *bus;
+
+	static_assert(sizeof(session) == BUS_SESSION_SIZE, "a session");
+	if (bus_crypto_create(&bus, "simulated", sim->is_sealed ? &keys : NULL,
+			      (const uint8_t *)session) != 0)
+		abort();
+	return bus;
 }
 
 static void send_gossip(void *context, uint32_t from, uint32_t to, const uint8_t *bytes,
 			size_t size)
 {
-	throw_datagram(context,
-		       (struct sim_event){ .kind = EVENT_GOSSIP, .node = to, .from = from }, bytes,
-		       size);
+	struct sim *sim = context;
+	uint8_t sealed[BUS_DATAGRAM_SIZE_MAX];
+
+	size = bus_seal(sim_server_of(sim, from)->bus, bytes, size, sealed);
+	throw_datagram(sim, (struct sim_event){ .kind = EVENT_GOSSIP, .node = to, .from = from },
+		       sealed, size);
+}
+
+void sim_take_gossip(struct sim *sim, const struct sim_event *event)
+{
+	struct server *server = sim_server_of(sim, event->node);
+	uint8_t plain[BUS_PLAIN_SIZE_MAX];
+	enum bus_result result;
+	size_t size;
+
+	result = bus_open(server->bus, event->bytes, event->size, plain, &size);
+	sim->result->counts.damaged += event->is_damaged;
+	if (event->is_damaged ? result == BUS_OK : result != BUS_OK && result != BUS_REPLAYED)
+		sim_history_violate(&sim->history, SIM_INVARIANT_REFUSAL,
+				    "node %u opens a %s datagram of the bus: %s", event->node,
+				    event->is_damaged ? "damaged" : "good", bus_result_name(result));
+	if (result == BUS_OK)
+		sim_node_take_gossip(server->node, sim->now_us, event->from, plain, size);
 }
 
 static void send_ask(void *context, uint32_t from, uint32_t to, enum sim_purpose purpose,
@@ -80,6 +129,12 @@ static void send_sync(void *context, uint32_t from, uint32_t to, const uint8_t *
 	struct sim *sim = context;
 	struct link *link = sim_link_of(sim, from, to);
 	uint64_t arrives_us = sim->now_us + delay(sim);
+	struct sim_event event = { .kind = EVENT_SYNC,
+				   .node = to,
+				   .from = from,
+				   .number = link->connection,
+				   .life = sim_server_of(sim, to)->life };
+	uint8_t *damaged;
 
 	if (link->is_broken)
 		return;
@@ -91,13 +146,13 @@ static void send_sync(void *context, uint32_t from, uint32_t to, const uint8_t *
 	if (arrives_us <= link->free_us)
 		arrives_us = link->free_us + 1;
 	link->free_us = arrives_us;
-	sim_push(sim,
-		 (struct sim_event){ .kind = EVENT_SYNC,
-				     .node = to,
-				     .from = from,
-				     .number = link->connection,
-				     .life = sim_server_of(sim, to)->life },
-		 arrives_us - sim->now_us, bytes, size);
+	damaged = malloc(size);
+	if (!damaged)
+		abort();
+	memcpy(damaged, bytes, size);
+	event.is_damaged = sim_damage(sim, EVENT_SYNC, damaged, &size);
+	sim_push(sim, event, arrives_us - sim->now_us, damaged, size);
+	free(damaged);
 }
 
 /* Ends the channel both ways, unless it has ended already. */
@@ -239,8 +294,11 @@ void sim_take_sync(struct sim *sim, const struct sim_event *event)
 		sim_reconnect_later(sim, event->from, event->node);
 		return;
 	}
-	sim_node_take_sync(sim_server_of(sim, event->node)->node, sim->now_us, event->from,
-			   event->bytes, event->size);
+	if (event->is_damaged)
+		sim_take_damaged_sync(sim, event);
+	else
+		sim_node_take_sync(sim_server_of(sim, event->node)->node, sim->now_us, event->from,
+				   event->bytes, event->size);
 }
 
 bool sim_is_cut(struct sim *sim, const struct sim_event *event)

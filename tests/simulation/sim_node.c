@@ -383,9 +383,9 @@ static bool is_arp(const uint8_t *frame)
 	return wire_get_u16(frame + PACKET_AT_ETHERTYPE) == PACKET_ETHERTYPE_ARP;
 }
 
-uint32_t sim_node_worker_of(const struct sim_node *node, const uint8_t *frame)
+uint32_t sim_node_worker_of(const struct sim_node *node, const uint8_t *frame, size_t size)
 {
-	if (is_arp(frame))
+	if (size < PACKET_HEADERS_SIZE || is_arp(frame))
 		return 0;
 	return (wire_get_u16(frame + PACKET_AT_UDP_DESTINATION) - UNIT_NODE_PORT) %
 	       node->options.worker_count;
@@ -408,7 +408,7 @@ void sim_node_take_frame(struct sim_node *node, uint64_t now_us, const uint8_t *
 	const uint8_t *frames[1] = { frame };
 
 	set_clocks(node, now_us);
-	unit_node_receive(&node->dataplane.node, sim_node_worker_of(node, frame), frames, &size, 1);
+	unit_node_receive(&node->dataplane.node, sim_node_worker_of(node, frame, size), frames, &size, 1);
 	send_frames(node);
 }
 

@@ -102,8 +102,8 @@ void sim_node_set_stalled(struct sim_node *node, uint64_t now_us, bool is_stalle
 
 /* A turn of all workers, the migrator's, and what is due. */
 void sim_node_turn(struct sim_node *node, uint64_t now_us);
-/* The worker that a frame is for. */
-uint32_t sim_node_worker_of(const struct sim_node *node, const uint8_t *frame);
+/* The worker that a frame is for; the first one gets what is too short to tell. */
+uint32_t sim_node_worker_of(const struct sim_node *node, const uint8_t *frame, size_t size);
 
 /* When the control plane wants a turn at the latest. */
 uint64_t sim_node_due_us(const struct sim_node *node);

@@ -102,6 +102,7 @@ void sim_start_node(struct sim *sim, uint32_t index)
 	memset(server->parked_since_us, 0, sizeof(server->parked_since_us));
 	memset(server->fenced_since_us, 0, sizeof(server->fenced_since_us));
 	memset(server->stalled_until_us, 0, sizeof(server->stalled_until_us));
+	server->bus = sim_create_bus(sim);
 	server->node = sim_node_create(&options);
 	create_watch(sim, server);
 	sim_tell(sim, "node %u starts, life %" PRIu64, index, server->life);
@@ -114,8 +115,10 @@ void sim_stop_node(struct sim *sim, uint32_t index)
 
 	node_watch_destroy(server->watch);
 	sim_node_destroy(server->node);
+	bus_crypto_destroy(server->bus);
 	server->watch = NULL;
 	server->node = NULL;
+	server->bus = NULL;
 }
 
 void sim_crash_node(struct sim *sim, uint32_t index)
@@ -197,7 +200,8 @@ static void turn(struct sim *sim, const struct sim_event *event)
 /* Of the worker that the frame is for. */
 static uint64_t stalled_until_us(const struct server *server, const struct sim_event *frame)
 {
-	return server->stalled_until_us[sim_node_worker_of(server->node, frame->bytes)];
+	return server->stalled_until_us[sim_node_worker_of(server->node, frame->bytes,
+						   frame->size)];
 }
 
 bool sim_put_off(struct sim *sim, struct sim_event *event)
@@ -232,8 +236,7 @@ static void happen(struct sim *sim, const struct sim_event *event)
 		return;
 	case EVENT_GOSSIP:
 		if (!sim_is_cut(sim, event))
-			sim_node_take_gossip(node, sim->now_us, event->from, event->bytes,
-					     event->size);
+			sim_take_gossip(sim, event);
 		break;
 	case EVENT_ANSWER:
 	case EVENT_UNANSWERED:
@@ -243,7 +246,11 @@ static void happen(struct sim *sim, const struct sim_event *event)
 		sim_take_sync(sim, event);
 		break;
 	case EVENT_FRAME:
-		if (!sim_is_cut(sim, event))
+		if (sim_is_cut(sim, event))
+			break;
+		if (event->is_damaged)
+			sim_take_damaged_frame(sim, event);
+		else
 			sim_node_take_frame(node, sim->now_us, event->bytes, event->size);
 		break;
 	}

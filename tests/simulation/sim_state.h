@@ -3,6 +3,7 @@
 #ifndef TESTS_SIMULATION_SIM_STATE_H
 #define TESTS_SIMULATION_SIM_STATE_H
 
+#include "controlplane/bus_crypto.h"
 #include "controlplane/node_watch.h"
 #include "tests/simulation/event_heap.h"
 #include "tests/simulation/sim.h"
@@ -38,6 +39,7 @@ struct server {
 	bool is_back;       /* in this life it has joined, and asked the others what it missed */
 	uint64_t turn_us;   /* of the TURN event that counts */
 	uint64_t paused_us; /* stands still until then */
+	struct bus_crypto *bus; /* of this life */
 	bool has_ended;     /* its process would, after the present event */
 	uint64_t stalled_until_us[SIM_WORKER_MAX];
 	uint64_t parked_since_us[SIM_PARTITION_MAX];
@@ -85,6 +87,7 @@ struct sim {
 	uint32_t client_count;
 	uint32_t faults;
 	uint32_t steps_left;
+	bool is_sealed; /* the bus has a key */
 	bool is_healed;
 	struct server servers[SIM_NODE_MAX];
 	struct link links[SIM_NODE_MAX][SIM_NODE_MAX];
@@ -150,11 +153,24 @@ bool sim_is_cut(struct sim *sim, const struct sim_event *event);
 void sim_break(struct sim *sim, uint32_t a, uint32_t b);
 void sim_reconnect_later(struct sim *sim, uint32_t from, uint32_t to);
 
+/* The node's end of the bus, for one life. */
+struct bus_crypto *sim_create_bus(struct sim *sim);
+
 /* Events. */
+void sim_take_gossip(struct sim *sim, const struct sim_event *event);
 void sim_ask(struct sim *sim, const struct sim_event *event);
 void sim_take_answer(struct sim *sim, const struct sim_event *event);
 void sim_take_sync(struct sim *sim, const struct sim_event *event);
 void sim_reconnect(struct sim *sim, const struct sim_event *event);
+
+/* ---- sim_damage.c ---- */
+
+/* Perhaps alters what is sent, or cuts it short, so that its checksums find it; whether it did. */
+bool sim_damage(struct sim *sim, enum sim_event_kind kind, uint8_t *bytes, size_t *size);
+
+/* Events whose bytes are damaged: exactly one refusal is counted. */
+void sim_take_damaged_frame(struct sim *sim, const struct sim_event *event);
+void sim_take_damaged_sync(struct sim *sim, const struct sim_event *event);
 
 /* ---- sim_server.c ---- */
 

@@ -173,6 +173,7 @@ static void add(struct totals *totals, const struct sim_counts *counts)
 	for (uint32_t i = 0; i < SIM_FAULT_COUNT; i++)
 		totals->counts.faults[i] += counts->faults[i];
 	totals->counts.duration_us += counts->duration_us;
+	totals->counts.damaged += counts->damaged;
 	totals->counts.expired += counts->expired;
 	totals->counts.evicted += counts->evicted;
 	if (counts->longest_us > totals->counts.longest_us)
@@ -191,6 +192,8 @@ static void print_totals(const struct totals *totals)
 		if (counts->faults[bit])
 			printf(", %" PRIu64 " %s", counts->faults[bit], sim_fault_name(bit));
 	}
+	if (counts->damaged)
+		printf(", %" PRIu64 " damaged frames refused", counts->damaged);
 	if (counts->expired + counts->evicted)
 		printf(", %" PRIu64 " items expired, %" PRIu64 " evicted", counts->expired,
 		       counts->evicted);
