@@ -7,6 +7,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "storage/counter.h"
+
 #if defined(__SANITIZE_ADDRESS__)
 #include <sanitizer/asan_interface.h>
 #elif defined(__has_feature)
@@ -89,17 +91,6 @@ struct item_pool {
 	struct size_class classes[ITEM_CLASS_COUNT];
 };
 
-/* Counters that other threads read. */
-static inline void counter_add(uint64_t *counter, uint64_t change)
-{
-	__atomic_store_n(counter, *counter + change, __ATOMIC_RELAXED);
-}
-
-static inline uint64_t counter_read(const uint64_t *counter)
-{
-	return __atomic_load_n(counter, __ATOMIC_RELAXED);
-}
-
 static inline struct item_slab *slab_of(const struct item_pool *pool, const struct item *item)
 {
 	return &pool->slabs[(size_t)((const uint8_t *)item - pool->blocks) / ITEM_SLAB_SIZE];
@@ -167,7 +158,7 @@ static void slab_release(struct item_pool *pool, struct item_slab *slab)
 {
 	ASAN_UNPOISON_MEMORY_REGION(block_at(pool, slab, 0), ITEM_SLAB_SIZE);
 	slab->pool = NULL;
-	counter_add(&pool->stats.slabs, UINT64_MAX);
+	counter_subtract(&pool->stats.slabs, 1);
 	item_memory_give(pool->memory, slab);
 }
 
@@ -348,10 +339,9 @@ void item_pool_free(struct item_pool *pool, struct item *item)
 	assert(slab->pool == pool);
 	assert(item->flags & ITEM_ALLOCATED);
 	class->items--;
-	counter_add(&pool->stats.items, UINT64_MAX);
-	counter_add(&pool->stats.bytes_requested,
-		    -(uint64_t)item_size(item->key_size, item->value_size));
-	counter_add(&pool->stats.bytes_allocated, -(uint64_t) class->block_size);
+	counter_subtract(&pool->stats.items, 1);
+	counter_subtract(&pool->stats.bytes_requested, item_size(item->key_size, item->value_size));
+	counter_subtract(&pool->stats.bytes_allocated, class->block_size);
 	item->flags = 0;
 	poison_block(item, class->block_size);
 	if (unlikely(slab->is_draining)) {

@@ -6,6 +6,8 @@
 #include <stddef.h>
 #include <stdlib.h>
 
+#include "storage/counter.h"
+
 #define BAG_OBJECTS 126u
 #define BAGS_AT_START 64u
 #define OPEN_POLLS_MAX 1024u /* a bag with objects is closed after so many polls at the latest */
@@ -37,11 +39,6 @@ struct reclaim {
 	struct bag *empty;
 	uint64_t pending;
 };
-
-static void counter_add(uint64_t *counter, uint64_t change)
-{
-	__atomic_store_n(counter, *counter + change, __ATOMIC_RELAXED);
-}
 
 /* --- Bags --- */
 
@@ -162,7 +159,7 @@ static void prefetch_object(const struct bag *bag, uint32_t number)
 /* Frees objects of the bag, up to number 'end', and fetches those whose turn comes next. */
 static void bag_free_objects(struct reclaim *reclaim, struct bag *bag, uint32_t end)
 {
-	counter_add(&reclaim->pending, -(uint64_t)(end - bag->freed));
+	counter_subtract(&reclaim->pending, end - bag->freed);
 	for (uint32_t i = bag->freed; i < end; i++) {
 		prefetch_object(bag, i + PREFETCH_DISTANCE);
 		reclaim->free_fn(reclaim->context, bag->objects[i], bag->arguments[i]);
@@ -205,7 +202,7 @@ uint32_t reclaim_poll(struct reclaim *reclaim, uint32_t object_max)
 
 uint64_t reclaim_pending(const struct reclaim *reclaim)
 {
-	return __atomic_load_n(&reclaim->pending, __ATOMIC_RELAXED);
+	return counter_read(&reclaim->pending);
 }
 
 int reclaim_create(struct reclaim **reclaim_out, struct grace_period *period,
