@@ -11,8 +11,8 @@
 
 /* One request under way. */
 struct passage {
-	struct admin_reply
-		reply; /* the first member, see on_finished(); of what is answered here */
+	/* of what is answered here; the first member, see on_finished() */
+	struct admin_reply reply;
 	struct admin_relay *owner;
 	struct passage *next;
 	struct passage **link; /* NULL = the relay is gone */

@@ -31,9 +31,8 @@ struct admin_relay;
 struct admin_relay_options {
 	struct event_base *base;
 	struct bus_transport *transport;
-	const struct admin_route
-		*routes; /* terminated by a NULL path; as admin_http_add_routes() */
-	void *context;   /* of their handlers */
+	const struct admin_route *routes; /* as for admin_http_add_routes() */
+	void *context;                    /* of their handlers */
 };
 
 /* Offers the service. The relay is destroyed before the transport, and no loop runs in between. 0,

@@ -88,6 +88,7 @@ struct bus_crypto;
  */
 int bus_crypto_create(struct bus_crypto **crypto, const char *cluster_name,
 		      const struct bus_keys *keys, const uint8_t session[BUS_SESSION_SIZE]);
+/* Accepts NULL. */
 void bus_crypto_destroy(struct bus_crypto *crypto);
 
 /* Other keys from now on (rotation): give the new key to all nodes as second, then as first, then

@@ -14,6 +14,7 @@ struct byte_queue {
 	size_t end;
 };
 
+/* Accepts a zeroed object. */
 void byte_queue_fini(struct byte_queue *queue);
 
 static inline const uint8_t *byte_queue_bytes(const struct byte_queue *queue)

@@ -13,6 +13,7 @@ struct control_loop;
  * out of memory. One per process, as signals are.
  */
 struct control_loop *control_loop_create(void);
+/* Accepts NULL. */
 void control_loop_destroy(struct control_loop *loop);
 
 struct event_base *control_loop_base(struct control_loop *loop);

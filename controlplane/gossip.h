@@ -126,6 +126,7 @@ struct gossip;
 /* 'self' as in membership_create(). 0, -ENOMEM or -EINVAL. */
 int gossip_create(struct gossip **gossip, const struct gossip_options *options,
 		  const struct node *self, uint64_t now_ms);
+/* Accepts NULL. */
 void gossip_destroy(struct gossip *gossip);
 
 /* Takes one event; the actions live until the next call of any function below that is not const.

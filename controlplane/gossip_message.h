@@ -98,8 +98,7 @@ struct gossip_state {
 	struct gossip_slice *records;
 	struct membership_claim *claims;
 	uint32_t partition_count; /* 0: no map */
-	struct partition_owner
-		*owners; /* partition_count of them; epoch 0 where nobody is known to own */
+	struct partition_owner *owners; /* partition_count; epoch 0 where none is known */
 	void *memory;
 };
 

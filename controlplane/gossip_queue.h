@@ -42,6 +42,7 @@ struct gossip_queue {
 
 /* 0 or -ENOMEM. */
 int gossip_queue_init(struct gossip_queue *queue, uint32_t member_max, uint32_t partition_max);
+/* Accepts a zeroed object. */
 void gossip_queue_fini(struct gossip_queue *queue);
 
 /* Queues a piece that has changed: whatever was told of it before does not count. */

@@ -25,6 +25,7 @@ struct member_table {
 
 /* 0 or -ENOMEM. */
 int member_table_init(struct member_table *table, uint32_t capacity);
+/* Accepts a zeroed object. */
 void member_table_fini(struct member_table *table);
 
 /* NULL when 'id' is not there; '*index' is set otherwise ('index' may be NULL). */

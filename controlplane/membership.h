@@ -201,6 +201,7 @@ struct membership;
  */
 int membership_create(struct membership **membership, const struct membership_options *options,
 		      const struct node *self, uint64_t now_ms);
+/* Accepts NULL. */
 void membership_destroy(struct membership *membership);
 
 /* Takes one event. '*actions' is overwritten. Call with MEMBERSHIP_TIMER until the deadline lies in

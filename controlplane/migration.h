@@ -16,8 +16,7 @@ struct migration_job {
 	uint64_t job;
 	uint32_t attempt;
 	uint32_t partition;
-	uint32_t
-		epoch; /* at which the source owns the partition; the target takes it at the next */
+	uint32_t epoch; /* the source owns the partition at it, the target at the next */
 	uint64_t source; /* node ids */
 	uint64_t source_generation;
 	uint64_t target;
@@ -55,8 +54,7 @@ bool migration_reason_is_transient(enum migration_reason reason);
 /* Limits and times of all jobs of a node; milliseconds end in _ms. */
 struct migration_options {
 	uint64_t bytes_per_s; /* of one job's scan; writes meanwhile come on top; 0 = no limit */
-	uint32_t
-		cpu_permille; /* of the control thread that one job's scan may take; 0 = no limit */
+	uint32_t cpu_permille; /* of the control thread, for one job's scan; 0 = no limit */
 	uint32_t batch_size;  /* bytes of records in a batch */
 	uint32_t window;      /* batches, and as many delta blocks; 1..MIGRATION_WINDOW_MAX */
 	uint32_t retry_ms;    /* until something is sent again; doubled up to retry_ms_max */
@@ -67,8 +65,8 @@ struct migration_options {
 	uint32_t fence_pause_ms; /* between two fences; doubled each time */
 	uint32_t fences_max;     /* per attempt */
 	uint32_t lag_max;        /* unacknowledged deltas with which a fence is put up at once */
-	uint32_t
-		catch_up_ms_max; /* with more of them, a fence is put up after so long all the same */
+	/* with more of them, a fence is put up after so long all the same */
+	uint32_t catch_up_ms_max;
 	uint32_t attempts_max;
 	uint32_t attempt_pause_ms; /* between attempts; doubled each time */
 	uint32_t prepare_ms_max;   /* how long a target asks for ACCEPT */

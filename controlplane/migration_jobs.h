@@ -97,6 +97,7 @@ struct migration_jobs;
 /* 0, -ENOMEM or -EINVAL. */
 int migration_jobs_create(struct migration_jobs **jobs,
 			  const struct migration_jobs_options *options, uint64_t now_ms);
+/* Accepts NULL. */
 void migration_jobs_destroy(struct migration_jobs *jobs);
 
 /* Starts to take 'partition' from its owner, which lives in 'source_generation'.

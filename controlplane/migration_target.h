@@ -150,8 +150,7 @@ struct migration_target_progress {
 	uint64_t records; /* handed to the store in this attempt */
 	uint64_t bytes;
 	uint64_t refused; /* of another attempt, or that make no sense */
-	uint64_t
-		gaps; /* batches that came too early and were dropped; the source sends them again */
+	uint64_t gaps;    /* batches that came too early: dropped, to be sent again */
 	uint64_t started_at_ms;
 };
 

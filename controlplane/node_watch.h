@@ -51,6 +51,7 @@ struct node_watch;
 /* NULL when out of memory. 'source' is copied; its tables have REPORT_COUNTER_MAX rows at most, together. */
 struct node_watch *node_watch_create(const struct node_facts *facts,
 				     const struct node_source *source);
+/* Accepts NULL. */
 void node_watch_destroy(struct node_watch *watch);
 
 /* Takes a sample; logs a worker that stalls, and one that beats again. Called about once a second.

@@ -63,6 +63,7 @@ struct prober {
 int prober_init(struct prober *prober, struct member_table *table, struct prng *prng,
 		struct membership_counters *counters, const struct membership_options *options,
 		uint64_t now_ms);
+/* Accepts a zeroed object. */
 void prober_fini(struct prober *prober);
 
 /* Puts a new member at a random place among those still to be probed in this round. */

@@ -73,8 +73,8 @@ struct rebalancer {
 	bool is_asked;
 	struct rebalance_plan plan;   /* the goal's moves that are left; valid while MOVING */
 	struct partition_set ordered; /* given out, and not known to have ended */
-	struct partition_set
-		set_aside; /* cancelled by the operator: not before the members change */
+	/* cancelled by the operator: not before the members change */
+	struct partition_set set_aside;
 	uint32_t failures; /* without a success in between */
 	uint64_t retry_at_ms;
 	uint8_t tries[PARTITION_COUNT_MAX]; /* that failed, by partition, at most UINT8_MAX */

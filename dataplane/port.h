@@ -25,8 +25,8 @@ struct port_needs {
 	uint16_t queues;            /* wanted; the device may grant fewer */
 	uint16_t udp_port_base;     /* UDP port base + q is to land on queue q; 0 = any queue */
 	uint16_t mbuf_private_size; /* bytes of private area in each mbuf, a multiple of 8 */
-	uint32_t
-		mbufs_held; /* mbufs the user may hold at once beyond those in the device's queues */
+	/* mbufs the user may hold at once beyond those in the device's queues */
+	uint32_t mbufs_held;
 };
 
 /* Where DPDK keeps one queue of a port. */

@@ -13,8 +13,8 @@ int port_kernel_mtu(const char *name);
 
 /* Receive queues that an interface spreads packets over. */
 struct port_kernel_queues {
-	uint32_t
-		combined; /* that transmit as well; DPDK's AF_XDP can use more than one of these alone */
+	/* that transmit as well; DPDK's AF_XDP can use more than one of these alone */
+	uint32_t combined;
 	uint32_t receive; /* others */
 };
 

@@ -37,7 +37,7 @@ struct item_slab {
 
 static_assert(sizeof(struct item_slab) == 64, "one cache line, so that cores do not share one");
 
-/* All item memory of one node: a reserved range of 'limit' bytes. Huge pages when the system has
+/* All item memory of one node: a reserved range of 'limit_bytes'. Huge pages when the system has
  * them, else plain pages with MADV_HUGEPAGE. Memory becomes resident shortly before a slab is first
  * used; slabs used before are lent first.
  *
@@ -81,6 +81,7 @@ bool item_memory_housekeeping(struct item_memory *memory);
 
 /* A slab for the caller alone, its header's content undefined; NULL when all are lent. */
 struct item_slab *item_memory_take(struct item_memory *memory);
+/* Gives back a slab in which nothing is left that anybody may read. */
 void item_memory_give(struct item_memory *memory, struct item_slab *slab);
 
 /* Slabs not lent: a snapshot. */

@@ -107,8 +107,9 @@ static inline struct item *shard_batch_item(const struct shard *shard, struct sh
 void shard_write_prefetch(const struct shard *shard, const struct shard_batch *batch, uint32_t i);
 
 /* A new, unpublished item for 'key' with room for 'value_size' bytes, key copied, expiry 0, version
- * 0 (owner). Sheds expired items, then evicts if allowed; NULL when there is no memory. The caller
- * fills value and expiry, then calls shard_put or shard_discard.
+ * 0 (owner). NULL when there is no memory: then the sweep of expired items is hurried and, where
+ * allowed, items are evicted, for later requests; shard_refusal() tells the answer to this one. The
+ * caller fills value and expiry, then calls shard_put() or shard_item_discard().
  */
 struct item *shard_item_create(struct shard *shard, const struct key_ref *key, uint32_t value_size);
 

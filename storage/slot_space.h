@@ -8,7 +8,7 @@
 #include <stdint.h>
 
 /* Slots per chunk: 8 KiB, so that 4,096 nearly empty partitions cost little. A slot is one word;
- * partition.c says what is in it.
+ * partition_layout.h says what is in it.
  */
 #define SLOT_CHUNK_BITS 10u
 #define SLOT_CHUNK_SLOTS (1u << SLOT_CHUNK_BITS)

@@ -14,7 +14,7 @@ enum status {
 	STATUS_NOT_A_NUMBER = 4, /* INCREMENT: not a decimal 64-bit number, or it would overflow */
 	STATUS_TOO_LARGE = 5,    /* key or value over its limit */
 	STATUS_NO_SPACE = 6,     /* memory limit reached; nothing changed */
-	STATUS_RETRY = 10,       /* a larger index is being made; nothing changed, soon it can be */
+	STATUS_RETRY = 10,       /* memory or a larger index is on its way; nothing changed, soon it can be */
 };
 
 #endif
