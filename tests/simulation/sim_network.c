@@ -249,6 +249,13 @@ void sim_ask(struct sim *sim, const struct sim_event *event)
 		sim_push(sim, failed, ANSWER_MS_MAX * 1000, NULL, 0);
 }
 
+static bool is_awake(struct sim *sim, uint32_t index)
+{
+	const struct server *server = sim_server_of(sim, index);
+
+	return server->node && server->paused_us <= sim->now_us;
+}
+
 void sim_reconnect(struct sim *sim, const struct sim_event *event)
 {
 	struct link *there = sim_link_of(sim, event->from, event->node);
@@ -256,8 +263,8 @@ void sim_reconnect(struct sim *sim, const struct sim_event *event)
 
 	if (!there->is_broken)
 		return;
-	if (there->is_cut || back->is_cut || !sim_server_of(sim, event->node)->node ||
-	    !sim_server_of(sim, event->from)->node) {
+	if (there->is_cut || back->is_cut || !is_awake(sim, event->node) ||
+	    !is_awake(sim, event->from)) {
 		sim_reconnect_later(sim, event->from, event->node);
 		return;
 	}
