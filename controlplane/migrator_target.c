@@ -182,6 +182,8 @@ void migrator_do_target(struct migrator *migrator, uint32_t partition, uint64_t 
 		record_owner(migrator, partition, action);
 		break;
 	case TARGET_DO_ANNOUNCE:
+		/* That may take as long as there is no majority: nobody is made to wait for it. */
+		fence(migrator, partition, PARTITION_BY_ROUTE);
 		host->announce(host->context, partition);
 		break;
 	case TARGET_DO_PUBLISH_MAP:
