@@ -14,30 +14,40 @@
 #define HASTE_US 1000u
 #define LEISURE_US 40000u
 
+/* What has to happen first. */
+enum preparation {
+	BY_ITSELF,
+	AFTER_SILENCE, /* an attempt fails, since nothing comes through */
+	AFTER_A_CUT,   /* the source is cut off when the target is ready, so that it claims */
+	AFTER_A_CLAIM, /* likewise, and the claim is in the target's map */
+};
+
 static const struct {
 	const char *name;
 	bool is_of_target;
 	uint32_t state;
-	bool is_of_failure; /* of the end of a first attempt that fails */
+	enum preparation preparation;
 } phases[FAILPOINT_PHASE_COUNT] = {
-	[FAILPOINT_OPENING] = { "opening", true, TARGET_OPENING, false },
-	[FAILPOINT_PREPARING] = { "preparing", true, TARGET_PREPARING, false },
-	[FAILPOINT_MARKING] = { "marking", false, SOURCE_MARKING, false },
-	[FAILPOINT_COPYING] = { "copying", false, SOURCE_COPYING, false },
-	[FAILPOINT_RECEIVING] = { "receiving", true, TARGET_RECEIVING, false },
-	[FAILPOINT_VERIFYING] = { "verifying", false, SOURCE_VERIFYING, false },
-	[FAILPOINT_VERIFIED] = { "verified", true, TARGET_VERIFIED, false },
-	[FAILPOINT_FENCING] = { "fencing", false, SOURCE_FENCING, false },
-	[FAILPOINT_FENCED] = { "fenced", false, SOURCE_FENCED, false },
-	[FAILPOINT_READY] = { "ready", true, TARGET_READY, false },
-	[FAILPOINT_FENCING_READS] = { "fencing reads", false, SOURCE_FENCING_READS, false },
-	[FAILPOINT_COMMITTING] = { "committing", false, SOURCE_COMMITTING, false },
-	[FAILPOINT_FINALIZING] = { "finalizing", true, TARGET_FINALIZING, false },
-	[FAILPOINT_CONFIRMING] = { "confirming", true, TARGET_CONFIRMING, false },
-	[FAILPOINT_DROPPING] = { "dropping", false, SOURCE_DROPPING, false },
-	[FAILPOINT_UNMARKING] = { "unmarking", false, SOURCE_UNMARKING, false },
-	[FAILPOINT_DISCARDING] = { "discarding", true, TARGET_DISCARDING, true },
-	[FAILPOINT_WAITING] = { "waiting", true, TARGET_WAITING, true },
+	[FAILPOINT_OPENING] = { "opening", true, TARGET_OPENING, BY_ITSELF },
+	[FAILPOINT_PREPARING] = { "preparing", true, TARGET_PREPARING, BY_ITSELF },
+	[FAILPOINT_MARKING] = { "marking", false, SOURCE_MARKING, BY_ITSELF },
+	[FAILPOINT_COPYING] = { "copying", false, SOURCE_COPYING, BY_ITSELF },
+	[FAILPOINT_RECEIVING] = { "receiving", true, TARGET_RECEIVING, BY_ITSELF },
+	[FAILPOINT_VERIFYING] = { "verifying", false, SOURCE_VERIFYING, BY_ITSELF },
+	[FAILPOINT_VERIFIED] = { "verified", true, TARGET_VERIFIED, BY_ITSELF },
+	[FAILPOINT_FENCING] = { "fencing", false, SOURCE_FENCING, BY_ITSELF },
+	[FAILPOINT_FENCED] = { "fenced", false, SOURCE_FENCED, BY_ITSELF },
+	[FAILPOINT_READY] = { "ready", true, TARGET_READY, BY_ITSELF },
+	[FAILPOINT_FENCING_READS] = { "fencing reads", false, SOURCE_FENCING_READS, BY_ITSELF },
+	[FAILPOINT_COMMITTING] = { "committing", false, SOURCE_COMMITTING, BY_ITSELF },
+	[FAILPOINT_FINALIZING] = { "finalizing", true, TARGET_FINALIZING, BY_ITSELF },
+	[FAILPOINT_CONFIRMING] = { "confirming", true, TARGET_CONFIRMING, BY_ITSELF },
+	[FAILPOINT_DROPPING] = { "dropping", false, SOURCE_DROPPING, BY_ITSELF },
+	[FAILPOINT_UNMARKING] = { "unmarking", false, SOURCE_UNMARKING, BY_ITSELF },
+	[FAILPOINT_DISCARDING] = { "discarding", true, TARGET_DISCARDING, AFTER_SILENCE },
+	[FAILPOINT_WAITING] = { "waiting", true, TARGET_WAITING, AFTER_SILENCE },
+	[FAILPOINT_CLAIMING] = { "claiming", true, TARGET_FINALIZING, AFTER_A_CUT },
+	[FAILPOINT_ANNOUNCING] = { "announcing", true, TARGET_FINALIZING, AFTER_A_CLAIM },
 };
 
 const char *failpoint_phase_name(uint32_t phase)
@@ -77,11 +87,12 @@ static const struct migration_target *target_of(const struct failpoint *failpoin
 	return target && target->job.job == failpoint->job ? target : NULL;
 }
 
-/* ---- a first attempt that fails ---- */
+/* ---- preparations ---- */
 
-static bool is_of_failure(const struct failpoint *failpoint)
+static bool needs_failure(const struct failpoint *failpoint)
 {
-	return phases[failpoint->phase].is_of_failure || failpoint->fault == FAILPOINT_REPLAY;
+	return phases[failpoint->phase].preparation == AFTER_SILENCE ||
+	       failpoint->fault == FAILPOINT_REPLAY;
 }
 
 /* Once the copy is verified source and target hear nothing of each other, until the target gives the attempt up. */
@@ -90,23 +101,50 @@ static void fail_first_attempt(struct failpoint *failpoint)
 	const struct migration_target *target = target_of(failpoint);
 	struct sim *sim = failpoint->sim;
 
-	if (!is_of_failure(failpoint) || !target)
+	if (!needs_failure(failpoint) || failpoint->is_mended || !target)
 		return;
 	if (!failpoint->is_cut && migration_target_state(target) == TARGET_VERIFIED) {
 		failpoint->is_cut = true;
 		sim_cut(sim, FAILPOINT_SOURCE, FAILPOINT_TARGET);
 		sim_cut(sim, FAILPOINT_TARGET, FAILPOINT_SOURCE);
-	} else if (failpoint->is_cut && !failpoint->is_mended &&
-		   migration_target_state(target) == TARGET_DISCARDING) {
+	} else if (failpoint->is_cut && migration_target_state(target) == TARGET_DISCARDING) {
 		failpoint->is_mended = true;
 		sim_mend(sim);
 	}
 }
 
-/* The phase counts in the attempt that is to be hit. */
+static void cut_source_off(struct failpoint *failpoint)
+{
+	const struct migration_target *target = target_of(failpoint);
+
+	if (phases[failpoint->phase].preparation < AFTER_A_CUT || failpoint->is_cut_off ||
+	    !target || migration_target_state(target) != TARGET_READY)
+		return;
+	failpoint->is_cut_off = true;
+	failpoint_isolate(failpoint, FAILPOINT_SOURCE);
+}
+
+static bool is_in_map(const struct failpoint *failpoint)
+{
+	const struct sim_node *node = sim_server_of(failpoint->sim, FAILPOINT_TARGET)->node;
+
+	return node && partition_map_owner(gossip_map(node->gossip), FAILPOINT_PARTITION) ==
+			       sim_node_id(FAILPOINT_TARGET);
+}
+
+/* The phase counts when all that has to happen first has happened. */
 static bool is_time(const struct failpoint *failpoint)
 {
-	return !is_of_failure(failpoint) || failpoint->is_mended;
+	if (needs_failure(failpoint) && !failpoint->is_mended)
+		return false;
+	switch (phases[failpoint->phase].preparation) {
+	case AFTER_A_CUT:
+		return failpoint->is_claimed;
+	case AFTER_A_CLAIM:
+		return failpoint->is_claimed && is_in_map(failpoint);
+	default:
+		return true;
+	}
 }
 
 static bool is_in_phase(const struct failpoint *failpoint)
@@ -150,9 +188,10 @@ static bool watch(void *context, struct sim *sim, const struct sim_event *event)
 	failpoint->sim = sim;
 	watch_source(failpoint);
 	watch_target(failpoint);
-	if (event->kind == EVENT_SYNC && !failpoint->is_cut && is_of_failure(failpoint))
+	if (event->kind == EVENT_SYNC && !failpoint->is_cut && needs_failure(failpoint))
 		failpoint_record(failpoint, event);
 	fail_first_attempt(failpoint);
+	cut_source_off(failpoint);
 	if (failpoint->is_struck || failpoint->result->was_reached || !is_time(failpoint) ||
 	    !is_in_phase(failpoint))
 		return false;

@@ -36,6 +36,8 @@ enum failpoint_phase {
 	FAILPOINT_UNMARKING,
 	FAILPOINT_DISCARDING, /* target, after an attempt that failed because nothing came through for too long */
 	FAILPOINT_WAITING,
+	FAILPOINT_CLAIMING, /* target: finalizing without the source's word, which was cut off once the target was ready */
+	FAILPOINT_ANNOUNCING, /* likewise, while a majority hears of the claim */
 	FAILPOINT_PHASE_COUNT,
 };
 

@@ -33,7 +33,7 @@ static void sleep_long(struct failpoint *failpoint, uint32_t node)
 	sim_server_of(failpoint->sim, node)->paused_us = failpoint->sim->now_us + DEATH_US;
 }
 
-static void isolate(struct failpoint *failpoint, uint32_t node)
+void failpoint_isolate(struct failpoint *failpoint, uint32_t node)
 {
 	for (uint32_t i = 0; i < FAILPOINT_NODE_COUNT; i++) {
 		if (i == node)
@@ -119,9 +119,12 @@ static const struct fault faults[FAILPOINT_FAULT_COUNT] = {
 	[FAILPOINT_TARGET_SLEEPS] = { "target sleeps", sleep_long, FAILPOINT_TARGET, DEATH_US,
 				      false },
 	[FAILPOINT_THIRD_SLEEPS] = { "third sleeps", sleep_long, FAILPOINT_THIRD, DEATH_US, false },
-	[FAILPOINT_SOURCE_ALONE] = { "source alone", isolate, FAILPOINT_SOURCE, DEATH_US, false },
-	[FAILPOINT_TARGET_ALONE] = { "target alone", isolate, FAILPOINT_TARGET, DEATH_US, false },
-	[FAILPOINT_THIRD_ALONE] = { "third alone", isolate, FAILPOINT_THIRD, DEATH_US, false },
+	[FAILPOINT_SOURCE_ALONE] = { "source alone", failpoint_isolate, FAILPOINT_SOURCE, DEATH_US,
+				     false },
+	[FAILPOINT_TARGET_ALONE] = { "target alone", failpoint_isolate, FAILPOINT_TARGET, DEATH_US,
+				     false },
+	[FAILPOINT_THIRD_ALONE] = { "third alone", failpoint_isolate, FAILPOINT_THIRD, DEATH_US,
+				    false },
 	[FAILPOINT_CUT_TO_TARGET] = { "cut to target", cut_to, FAILPOINT_TARGET, CUT_US, false },
 	[FAILPOINT_CUT_TO_SOURCE] = { "cut to source", cut_to, FAILPOINT_SOURCE, CUT_US, false },
 	[FAILPOINT_CUT_BOTH] = { "cut both ways", cut_both, FAILPOINT_SOURCE, CUT_US, false },

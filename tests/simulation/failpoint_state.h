@@ -34,6 +34,7 @@ struct failpoint {
 	uint32_t attempts; /* begun by its target */
 	bool is_mended;    /* and now the next one goes on */
 	bool is_cut;       /* the first attempt is made to fail, see failpoint.c */
+	bool is_cut_off;   /* the source, so that the target claims */
 	bool is_struck;
 	bool is_claimed; /* the target took it without the source's decision, */
 	bool is_limit;   /* and what the source, cut off, had acknowledged meanwhile is lost */
@@ -51,6 +52,9 @@ struct failpoint {
 void failpoint_strike(struct failpoint *failpoint);
 /* It lasts for its time. */
 void failpoint_endure(struct failpoint *failpoint);
+
+/* The node hears nobody, and nobody hears it. */
+void failpoint_isolate(struct failpoint *failpoint, uint32_t node);
 
 /* --- failpoint_record.c --- */
 

@@ -9,66 +9,66 @@
 static const char expected[FAILPOINT_FAULT_COUNT][FAILPOINT_PHASE_COUNT][COLUMN_SIZE] = {
 	/* clang-format off */
 	[FAILPOINT_NOTHING] =
-		{ "D", "D", "D", "D", "D", "D", "D", "D", "D", "D", "D", "D", "D", "D", "D", "D", "R", "R" },
+		{ "D", "D", "D", "D", "D", "D", "D", "D", "D", "D", "D", "D", "D", "D", "D", "D", "R", "R", "L", "L" },
 	/* The source dies: a verified copy is claimed once that is certain, else the owner begins anew. */
 	[FAILPOINT_SOURCE_RESTARTS] =
-		{ "N", "N", "N", "N", "N", "N", "C", "C", "C", "C", "C", "C", "D", "D", "D", "D", "N", "N" },
+		{ "N", "N", "N", "N", "N", "N", "C", "C", "C", "C", "C", "C", "D", "D", "D", "D", "N", "N", "L", "L" },
 	[FAILPOINT_SOURCE_DIES] =
-		{ "N", "N", "N", "N", "N", "N", "C", "C", "C", "C", "C", "C", "D", "D", "D", "D", "N", "N" },
+		{ "N", "N", "N", "N", "N", "N", "C", "C", "C", "C", "C", "C", "D", "D", "D", "D", "N", "N", "L", "L" },
 	[FAILPOINT_SOURCE_CLAIMED] =
-		{ "N", "N", "N", "N", "N", "N", "C", "C", "C", "C", "C", "C", "D", "D", "D", "D", "N", "N" },
+		{ "N", "N", "N", "N", "N", "N", "C", "C", "C", "C", "C", "C", "D", "D", "D", "D", "N", "N", "L", "L" },
 	/* The target dies: the source serves on, or takes back what is in doubt; a sole owner begins anew. */
 	[FAILPOINT_TARGET_RESTARTS] =
-		{ "f", "f", "d", "d", "d", "d", "d", "d", "d", "d", "T", "T", "T", "T", "N", "N", "s", "s" },
+		{ "f", "f", "d", "d", "d", "d", "d", "d", "d", "d", "T", "T", "T", "T", "N", "N", "s", "s", "s", "s" },
 	[FAILPOINT_TARGET_DIES] =
-		{ "f", "f", "d", "d", "d", "d", "d", "d", "d", "d", "T", "T", "T", "T", "N", "N", "s", "s" },
+		{ "f", "f", "d", "d", "d", "d", "d", "d", "d", "d", "T", "T", "T", "T", "N", "N", "s", "s", "s", "s" },
 	[FAILPOINT_TARGET_CLAIMED] =
-		{ "f", "f", "d", "d", "d", "d", "d", "d", "d", "d", "T", "T", "T", "T", "N", "N", "s", "s" },
+		{ "f", "f", "d", "d", "d", "d", "d", "d", "d", "d", "T", "T", "T", "T", "N", "N", "s", "s", "s", "s" },
 	/* Two are a majority of three. */
 	[FAILPOINT_THIRD_RESTARTS] =
-		{ "D", "D", "D", "D", "D", "D", "D", "D", "D", "D", "D", "D", "D", "D", "D", "D", "R", "R" },
+		{ "D", "D", "D", "D", "D", "D", "D", "D", "D", "D", "D", "D", "D", "D", "D", "D", "R", "R", "L", "L" },
 	[FAILPOINT_THIRD_DIES] =
-		{ "D", "D", "D", "D", "D", "D", "D", "D", "D", "D", "D", "D", "D", "D", "D", "D", "R", "R" },
+		{ "D", "D", "D", "D", "D", "D", "D", "D", "D", "D", "D", "D", "D", "D", "D", "D", "R", "R", "L", "L" },
 	[FAILPOINT_THIRD_STALLS] =
-		{ "D", "D", "D", "D", "D", "D", "D", "D", "D", "D", "D", "D", "D", "D", "D", "D", "R", "R" },
+		{ "D", "D", "D", "D", "D", "D", "D", "D", "D", "D", "D", "D", "D", "D", "D", "D", "R", "R", "L", "L" },
 	[FAILPOINT_THIRD_SLEEPS] =
-		{ "D", "D", "D", "D", "D", "D", "D", "D", "D", "D", "D", "D", "D", "D", "D", "D", "R", "R" },
+		{ "D", "D", "D", "D", "D", "D", "D", "D", "D", "D", "D", "D", "D", "D", "D", "D", "R", "R", "L", "L" },
 	[FAILPOINT_THIRD_ALONE] =
-		{ "D", "D", "D", "D", "D", "D", "D", "D", "D", "D", "D", "D", "D", "D", "D", "D", "R", "R" },
+		{ "D", "D", "D", "D", "D", "D", "D", "D", "D", "D", "D", "D", "D", "D", "D", "D", "R", "R", "L", "L" },
 	/* A short pause is waited for: the fence comes down in time, and goes up again. */
 	[FAILPOINT_SOURCE_STALLS] =
-		{ "D", "D", "D", "D", "D", "D", "D", "D", "D", "D", "D", "D", "D", "D", "D", "D", "R", "R" },
+		{ "D", "D", "D", "D", "D", "D", "D", "D", "D", "D", "D", "D", "D", "D", "D", "D", "R", "R", "L", "L" },
 	[FAILPOINT_TARGET_STALLS] =
-		{ "D", "D", "D", "D", "D", "D", "D", "D", "D", "D", "D", "D", "D", "D", "D", "D", "R", "R" },
+		{ "D", "D", "D", "D", "D", "D", "D", "D", "D", "D", "D", "D", "D", "D", "D", "D", "R", "R", "L", "L" },
 	/* A long one is a death, until it is over: what was verified waits, what is READY is claimed. */
 	[FAILPOINT_SOURCE_SLEEPS] =
-		{ "d", "d", "d", "d", "d", "d", "DR", "DR", "C", "C", "C", "D", "D", "D", "D", "D", "d", "d" },
+		{ "d", "d", "d", "d", "d", "d", "DR", "DR", "C", "C", "C", "D", "D", "D", "D", "D", "d", "d", "L", "L" },
 	[FAILPOINT_TARGET_SLEEPS] =
-		{ "DdR", "dR", "dR", "dR", "dR", "dR", "dR", "dR", "dR", "D", "D", "D", "D", "D", "D", "D", "R", "R" },
+		{ "DdR", "dR", "dR", "dR", "dR", "dR", "dR", "dR", "dR", "D", "D", "D", "D", "D", "D", "D", "R", "R", "L", "L" },
 	/* Cut off: a minority decides and claims nothing. */
 	[FAILPOINT_SOURCE_ALONE] =
-		{ "d", "d", "d", "d", "d", "d", "u", "u", "u", "L", "C", "C", "D", "D", "D", "D", "d", "d" },
+		{ "d", "d", "d", "d", "d", "d", "u", "u", "u", "L", "C", "C", "D", "D", "D", "D", "d", "d", "L", "L" },
 	[FAILPOINT_TARGET_ALONE] =
-		{ "d", "d", "d", "d", "d", "d", "d", "d", "d", "u", "D", "D", "D", "D", "D", "D", "d", "d" },
+		{ "d", "d", "d", "d", "d", "d", "d", "d", "d", "u", "D", "D", "D", "D", "D", "D", "d", "d", "L", "L" },
 	/* Cut between the two alone: another attempt, or the decision is told until it is heard. */
 	[FAILPOINT_CUT_TO_TARGET] =
-		{ "DR", "DR", "DR", "R", "R", "R", "R", "R", "R", "D", "D", "D", "D", "D", "D", "D", "R", "R" },
+		{ "DR", "DR", "DR", "R", "R", "R", "R", "R", "R", "D", "D", "D", "D", "D", "D", "D", "R", "R", "L", "L" },
 	[FAILPOINT_CUT_TO_SOURCE] =
-		{ "D", "D", "R", "R", "R", "R", "R", "R", "R", "R", "D", "D", "D", "D", "D", "D", "R", "R" },
+		{ "D", "D", "R", "R", "R", "R", "R", "R", "R", "R", "D", "D", "D", "D", "D", "D", "R", "R", "L", "L" },
 	[FAILPOINT_CUT_BOTH] =
-		{ "D", "D", "R", "R", "R", "R", "R", "R", "R", "R", "D", "D", "D", "D", "D", "D", "R", "R" },
+		{ "D", "D", "R", "R", "R", "R", "R", "R", "R", "R", "D", "D", "D", "D", "D", "D", "R", "R", "L", "L" },
 	[FAILPOINT_BREAK] =
-		{ "D", "D", "D", "D", "D", "D", "D", "D", "D", "D", "D", "D", "D", "D", "D", "D", "R", "R" },
+		{ "D", "D", "D", "D", "D", "D", "D", "D", "D", "D", "D", "D", "D", "D", "D", "D", "R", "R", "L", "L" },
 	/* An operator cancels where there is a job, and before COMMIT. In READY the source may have decided. */
 	[FAILPOINT_CANCEL_AT_SOURCE] =
-		{ "D", "D", "c", "c", "c", "c", "c", "c", "c", "c", "c", "D", "D", "D", "D", "D", "R", "R" },
+		{ "D", "D", "c", "c", "c", "c", "c", "c", "c", "c", "c", "D", "D", "D", "D", "D", "R", "R", "L", "L" },
 	[FAILPOINT_CANCEL_AT_TARGET] =
-		{ "c", "c", "c", "c", "c", "c", "c", "c", "c", "cD", "D", "D", "D", "D", "D", "D", "s", "c" },
+		{ "c", "c", "c", "c", "c", "c", "c", "c", "c", "cD", "D", "D", "D", "D", "D", "D", "s", "c", "L", "L" },
 	/* BUSY, as long as the source works for somebody; then the owner of the latest epoch is asked. */
 	[FAILPOINT_RIVAL] =
-		{ "DV", "DV", "D", "D", "D", "D", "D", "D", "D", "D", "D", "D", "D", "DV", "DV", "DV", "V", "V" },
+		{ "DV", "DV", "D", "D", "D", "D", "D", "D", "D", "D", "D", "D", "D", "DV", "DV", "DV", "V", "V", "L", "L" },
 	[FAILPOINT_REPLAY] =
-		{ "R", "R", "R", "R", "R", "R", "R", "R", "R", "R", "R", "R", "R", "R", "R", "R", "R", "R" },
+		{ "R", "R", "R", "R", "R", "R", "R", "R", "R", "R", "R", "R", "R", "R", "R", "R", "R", "R", "L", "L" },
 	/* clang-format on */
 };
 
