@@ -178,7 +178,7 @@ static void watch_target(struct failpoint *failpoint)
 		return;
 	failpoint->attempts = target->job.attempt;
 	failpoint->is_claimed |= target->epoch_taken != 0 && target->is_claim;
-	failpoint->is_limit = failpoint->sim->limits[FAILPOINT_PARTITION] == failpoint->job;
+	failpoint->is_limit = failpoint->sim->claims[FAILPOINT_PARTITION].is_limit;
 }
 
 static bool watch(void *context, struct sim *sim, const struct sim_event *event)

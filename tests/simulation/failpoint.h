@@ -76,7 +76,7 @@ enum failpoint_end {
 	FAILPOINT_END_DONE = 'D',       /* the target's at e+1, in the first attempt */
 	FAILPOINT_END_RETRIED = 'R',    /* the target's at e+1, in a later attempt */
 	FAILPOINT_END_CLAIMED = 'C',    /* the target's at e+1, without the source's decision */
-	FAILPOINT_END_LIMIT = 'L',      /* likewise, at the known limit of docs/migration.md */
+	FAILPOINT_END_LIMIT = 'L',      /* likewise, at a known limit of docs/migration.md */
 	FAILPOINT_END_TAKEN_BACK = 'T', /* the source's at e+2 */
 	FAILPOINT_END_RENEWED =
 		'N', /* an owner's, that came back without its data and begins anew at the next epoch */

@@ -90,7 +90,7 @@ struct sim_counts {
 	uint64_t failed;
 	uint64_t moves;                   /* partitions that changed their owner */
 	uint64_t aborts;                  /* jobs that ended otherwise */
-	uint64_t limits;                  /* claims at the known limit of docs/migration.md */
+	uint64_t limits;                  /* claims at the known limits of docs/migration.md */
 	uint64_t faults[SIM_FAULT_COUNT]; /* how often each happened */
 	uint64_t damaged;                 /* datagrams and frames that arrived so, and were refused */
 	uint64_t expired;                 /* items of nodes that lived to the end */

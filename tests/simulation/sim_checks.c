@@ -7,6 +7,8 @@
 #include "controlplane/migration_jobs.h"
 
 #define VERIFY_US_MAX (UINT64_C(20) * 1000000)
+#define ANNOUNCE_US_MAX                                                                            \
+	(UINT64_C(1) * 1000000) /* for a majority to hear of a claim, when it is in sight */
 #define PARKED_US_MAX (UINT64_C(3) * 1000000)
 
 static void check_owner(struct sim *sim, uint32_t node, uint32_t partition, uint32_t epoch)
@@ -100,6 +102,31 @@ static bool is_at_limit(const struct sim *sim, const struct migration_target *ta
 	       source->fence != target->final.fence;
 }
 
+static void allow(struct sim *sim, const struct migration_target *target, const char *why)
+{
+	sim->result->counts.limits++;
+	sim_tell(sim, "known limit: partition %u, %s", target->job.partition, why);
+	sim_history_forget(&sim->history, target->job.partition);
+}
+
+static void check_claim(struct sim *sim, const struct migration_target *target)
+{
+	struct sim_claim *claim = &sim->claims[target->job.partition];
+
+	if (migration_target_state(target) == TARGET_FINALIZING && target->is_claim &&
+	    !target->is_forced && claim->job != target->job.job) {
+		*claim = (struct sim_claim){ .job = target->job.job, .since_us = sim->now_us };
+		claim->is_limit = is_at_limit(sim, target);
+		if (claim->is_limit)
+			allow(sim, target, "its source wrote on while it was being cut off");
+	} else if (migration_target_state(target) == TARGET_CONFIRMING &&
+		   claim->job == target->job.job && !claim->is_served) {
+		claim->is_served = true;
+		if (sim->now_us - claim->since_us > ANNOUNCE_US_MAX)
+			allow(sim, target, "the claim was heard of late, its source may be back");
+	}
+}
+
 void sim_check_claims(struct sim *sim, uint32_t index)
 {
 	const struct migration_jobs *jobs =
@@ -108,15 +135,8 @@ void sim_check_claims(struct sim *sim, uint32_t index)
 	for (uint32_t p = 0; p < sim->partition_count; p++) {
 		const struct migration_target *target = migration_jobs_target(jobs, p);
 
-		if (!target || migration_target_state(target) != TARGET_FINALIZING ||
-		    !target->is_claim || target->is_forced || target->job.job == sim->limits[p] ||
-		    !is_at_limit(sim, target))
-			continue;
-		sim->limits[p] = target->job.job;
-		sim->result->counts.limits++;
-		sim_tell(sim, "known limit: what node %u, cut off, wrote to partition %u is lost",
-			 (uint32_t)(find_server(sim, target->job.source) - sim->servers), p);
-		sim_history_forget(&sim->history, p);
+		if (target)
+			check_claim(sim, target);
 	}
 }
 

@@ -64,6 +64,14 @@ struct aim {
 	uint32_t fault;
 };
 
+/* The last claim of a partition without its source's word. */
+struct sim_claim {
+	uint64_t job;
+	uint64_t since_us;
+	bool is_served;
+	bool is_limit; /* at the first of the known limits */
+};
+
 /* Thread safety: none. */
 struct sim {
 	struct sim_options options;
@@ -97,7 +105,7 @@ struct sim {
 	/* Who first served a partition in an epoch: node and life (invariant 1). */
 	uint32_t epochs[SIM_PARTITION_MAX];
 	uint64_t owners[SIM_PARTITION_MAX];
-	uint64_t limits[SIM_PARTITION_MAX]; /* the last job that claimed at the known limit */
+	struct sim_claim claims[SIM_PARTITION_MAX];
 
 	/* The question being taken. */
 	uint32_t asker;
@@ -222,8 +230,9 @@ SIM_FAULTS(FAULT, TRAIT)
 void sim_check_routes(void *context, uint32_t node, const struct route_table *table);
 /* Requests that wait for the end of a move (invariant 4). */
 void sim_check_parking(struct sim *sim, uint32_t index);
-/* The known limit of docs/migration.md: a source that is cut off takes back its fence and goes on, while the target
- * claims by the READY of that fence. What was acknowledged meanwhile may be lost; nothing else may.
+/* The known limits of docs/migration.md. A source that is cut off takes back its fence and goes on, while the target claims by the
+ * READY of that fence; or a claim is heard of by a majority much later than it was decided. What was acknowledged
+ * meanwhile may be lost; nothing else may.
  */
 void sim_check_claims(struct sim *sim, uint32_t index);
 /* Whether a node that is up has all of the partition. */
