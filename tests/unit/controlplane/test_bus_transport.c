@@ -615,6 +615,276 @@ static void test_a_peer_that_goes_away_is_told_to_both_owners(void)
 	end_fini(&b);
 }
 
+/* ---- peers that have the key, and make no sense ---- */
+
+/* A connection by hand, whose messages are authentic. */
+struct member {
+	int fd;
+	struct bus_crypto *crypto;
+	uint8_t hello[BUS_STREAM_HELLO_SIZE];
+	struct bus_stream out;
+};
+
+/* Says and hears hello over 'fd'; messages can be sent from now on. */
+static void member_init(struct member *member, int fd, bool is_opener)
+{
+	uint8_t session[BUS_SESSION_SIZE] = { 3 }, theirs[BUS_STREAM_HELLO_SIZE];
+	struct bus_keys keys = { .count = 1 };
+	ssize_t got = -1;
+
+	memset(member, 0, sizeof(*member));
+	member->fd = fd;
+	memset(member->hello, 9, sizeof(member->hello));
+	memset(keys.items[0].bytes, 5, BUS_KEY_SIZE);
+	CU_ASSERT_EQUAL_FATAL(bus_crypto_create(&member->crypto, "c", &keys, session), 0);
+	CU_ASSERT_EQUAL(send(fd, member->hello, sizeof(member->hello), 0),
+			(ssize_t)sizeof(member->hello));
+	for (uint32_t i = 0; i < WAIT_MS && got != (ssize_t)sizeof(theirs); i++) {
+		run_for_ms(1);
+		got = recv(fd, theirs, sizeof(theirs), MSG_DONTWAIT);
+	}
+	CU_ASSERT_EQUAL_FATAL(got, (ssize_t)sizeof(theirs));
+	bus_stream_init(&member->out, member->crypto, is_opener ? member->hello : theirs,
+			is_opener ? theirs : member->hello, is_opener);
+}
+
+static void member_fini(struct member *member)
+{
+	close(member->fd);
+	bus_crypto_destroy(member->crypto);
+}
+
+static void member_send(struct member *member, const void *bytes, size_t size)
+{
+	uint8_t sealed[4 + BUS_GREETING_SIZE_MAX + BUS_OVERHEAD];
+	uint32_t length = htonl((uint32_t)(size + BUS_OVERHEAD));
+
+	memcpy(sealed, &length, sizeof(length));
+	bus_stream_seal(&member->out, bytes, size, sealed + 4);
+	CU_ASSERT_EQUAL(send(member->fd, sealed, 4 + size + BUS_OVERHEAD, MSG_NOSIGNAL),
+			(ssize_t)(4 + size + BUS_OVERHEAD));
+}
+
+static struct bus_open request_of_n7(void)
+{
+	return (struct bus_open){ .peer = { .id = node_id_of_name("n7"),
+					    .generation = 1,
+					    .name = "n7",
+					    .control = node_address_ipv4(LOOPBACK, 7) },
+				  .service = "echo" };
+}
+
+static bool has_refused_opener(const struct end *end)
+{
+	return counters_of(end).channels.refused == 1;
+}
+
+static bool has_accepted(const struct end *end)
+{
+	return end->accepted != NULL;
+}
+
+static void test_an_authentic_request_that_makes_no_sense_is_refused(void)
+{
+	struct bus_open open = request_of_n7();
+	uint8_t bytes[BUS_GREETING_SIZE_MAX];
+	size_t size = bus_open_encode(&open, bytes);
+	const struct {
+		const void *bytes;
+		size_t size;
+	} requests[] = { { "?", 1 }, { bytes, size - 1 } };
+
+	for (size_t i = 0; i < sizeof(requests) / sizeof(requests[0]); i++) {
+		struct member member;
+		struct end end;
+
+		end_init(&end, 1, "c", 5);
+		member_init(&member, connect_to(&end), true);
+		member_send(&member, requests[i].bytes, requests[i].size);
+		CU_ASSERT_TRUE(run_until(has_refused_opener, &end));
+		CU_ASSERT_PTR_NULL(end.accepted);
+		CU_ASSERT_EQUAL(counters_of(&end).channels.accepted, 0);
+		CU_ASSERT_EQUAL(counters_of(&end).refused[BUS_TRUNCATED], 0);
+		member_fini(&member);
+		run_for_ms(5);
+		end_fini(&end);
+	}
+}
+
+/* The accepting side of the service is told of a frame that nobody can have sent. */
+static void test_a_frame_that_is_damaged_ends_the_channel(void)
+{
+	struct bus_open open = request_of_n7();
+	uint8_t bytes[BUS_GREETING_SIZE_MAX];
+	size_t size = bus_open_encode(&open, bytes);
+	struct member member;
+	struct end end;
+
+	end_init(&end, 1, "c", 5);
+	member_init(&member, connect_to(&end), true);
+	member_send(&member, bytes, size);
+	CU_ASSERT_TRUE_FATAL(run_until(has_accepted, &end));
+	CU_ASSERT_STRING_EQUAL(end.accepted_peer.name, "n7");
+	member.out.counter += 1; /* as if one had been left out */
+	member_send(&member, "x", 1);
+	CU_ASSERT_TRUE(run_until(is_accepted_closed, &end));
+	CU_ASSERT_EQUAL(
+		counters_of(&end).refused[BUS_FORGED] + counters_of(&end).refused[BUS_REPLAYED], 1);
+	member_fini(&member);
+	end_fini(&end);
+}
+
+/* Listens in the place of a node; the connection that comes. */
+static int accept_from(struct end *end, const char *service)
+{
+	struct sockaddr_in name = { .sin_family = AF_INET, .sin_addr.s_addr = htonl(LOOPBACK) };
+	int listener = socket(AF_INET, SOCK_STREAM, 0), fd;
+	socklen_t size = sizeof(name);
+	struct node_address address;
+
+	CU_ASSERT_FATAL(bind(listener, (struct sockaddr *)&name, size) == 0 &&
+			listen(listener, 1) == 0 &&
+			getsockname(listener, (struct sockaddr *)&name, &size) == 0);
+	address = node_address_ipv4(LOOPBACK, ntohs(name.sin_port));
+	open_to(end, &address, service);
+	fd = accept(listener, NULL, NULL);
+	CU_ASSERT_FATAL(fd >= 0);
+	close(listener);
+	return fd;
+}
+
+static void test_an_authentic_answer_that_makes_no_sense_is_told(void)
+{
+	char text[BUS_CLOSE_TEXT_SIZE];
+	struct member member;
+	struct end end;
+
+	end_init(&end, 1, "c", 5);
+	member_init(&member, accept_from(&end, "echo"), false);
+	member_send(&member, "?", 1);
+	CU_ASSERT_TRUE(run_until(is_closed, &end));
+	CU_ASSERT_EQUAL(end.close.kind, BUS_CLOSE_MALFORMED);
+	CU_ASSERT_EQUAL(end.opened_count, 0);
+	CU_ASSERT_STRING_EQUAL(bus_close_text(&end.close, text),
+			       "its answer makes no sense: is it of another version?");
+	member_fini(&member);
+	end_fini(&end);
+}
+
+/* The opener must not take what it said itself for the other side's answer. */
+static void test_a_reflected_request_is_no_answer(void)
+{
+	uint8_t bytes[4096];
+	ssize_t size = 0;
+	struct end end;
+	int fd;
+
+	end_init(&end, 1, "c", 5);
+	fd = accept_from(&end, "echo");
+	for (uint32_t i = 0; i < WAIT_MS && size <= 0; i++) {
+		run_for_ms(1);
+		size = recv(fd, bytes, sizeof(bytes), MSG_DONTWAIT);
+	}
+	CU_ASSERT_EQUAL(size, BUS_STREAM_HELLO_SIZE);
+	CU_ASSERT_EQUAL(send(fd, bytes, (size_t)size, 0), size);
+	for (uint32_t i = 0, more = 0; i < WAIT_MS && !more; i++) {
+		run_for_ms(1);
+		size = recv(fd, bytes, sizeof(bytes), MSG_DONTWAIT);
+		more = size > 0;
+	}
+	CU_ASSERT_FATAL(size > 0);
+	CU_ASSERT_EQUAL(send(fd, bytes, (size_t)size, 0), size);
+	CU_ASSERT_TRUE(run_until(is_closed, &end));
+	CU_ASSERT_EQUAL(end.close.kind, BUS_CLOSE_UNTRUSTED);
+	CU_ASSERT_EQUAL(end.close.result, BUS_FORGED);
+	CU_ASSERT_EQUAL(end.opened_count, 0);
+	close(fd);
+	end_fini(&end);
+}
+
+/* ---- bounds ---- */
+
+static void test_a_datagram_beyond_the_bound_is_refused(void)
+{
+	uint8_t session[BUS_SESSION_SIZE] = { 1 };
+	uint8_t *plain = calloc(1, BUS_PLAIN_SIZE_MAX), *sealed = calloc(1, 65536);
+	struct bus_keys keys = { .count = 1 };
+	struct bus_crypto *crypto;
+	struct end end;
+	size_t size;
+
+	end_init(&end, 1, "c", 5);
+	memset(keys.items[0].bytes, 5, BUS_KEY_SIZE);
+	CU_ASSERT_EQUAL_FATAL(bus_crypto_create(&crypto, "c", &keys, session), 0);
+	size = bus_seal(crypto, plain, BUS_PLAIN_SIZE_MAX, sealed);
+	send_raw(&end.address, sealed, size + 1);
+	send_raw(&end.address, sealed, size + 100);
+	send_raw(&end.address, sealed, size);
+	CU_ASSERT_TRUE(run_until(has_datagram, &end));
+	CU_ASSERT_EQUAL(end.datagram_size, BUS_PLAIN_SIZE_MAX);
+	CU_ASSERT_EQUAL(counters_of(&end).refused[BUS_TRUNCATED], 2);
+	CU_ASSERT_EQUAL(counters_of(&end).datagrams_in, 1);
+	bus_crypto_destroy(crypto);
+	end_fini(&end);
+	free(plain);
+	free(sealed);
+}
+
+static void test_a_channel_closed_while_it_connects_is_not_heard_of_again(void)
+{
+	struct end a, b;
+
+	end_init(&a, 1, "c", 5);
+	end_init(&b, 2, "c", 5);
+	open_to(&a, &b.address, "echo");
+	bus_channel_close(a.opened);
+	run_for_ms(30);
+	CU_ASSERT_EQUAL(a.opened_count + a.closed, 0);
+	CU_ASSERT_EQUAL(counters_of(&b).channels.accepted, 0);
+	end_fini(&a);
+	end_fini(&b);
+}
+
+static void test_channels_and_services_are_bounded(void)
+{
+	struct end a, b;
+	uint32_t count = 0;
+
+	end_init(&a, 1, "c", 5);
+	end_init(&b, 2, "c", 5);
+	while (bus_transport_open(a.transport, &b.address, "echo", &opening, &a))
+		count++;
+	CU_ASSERT_EQUAL(count, BUS_CHANNEL_COUNT_MAX);
+	for (count = 1; bus_transport_serve(a.transport, "more", accept_echo, &a) == 0; count++)
+		;
+	CU_ASSERT_EQUAL(count, BUS_SERVICE_COUNT_MAX);
+	CU_ASSERT_EQUAL(bus_transport_serve(a.transport, "more", accept_echo, &a), -ENOSPC);
+	end_fini(&a);
+	end_fini(&b);
+}
+
+static void test_each_end_has_its_words(void)
+{
+	static const struct {
+		struct bus_close close;
+		const char *text;
+	} ends[] = {
+		{ { .kind = BUS_CLOSE_UNREACHABLE, .error = EHOSTUNREACH },
+		  "not reached: No route to host" },
+		{ { .kind = BUS_CLOSE_BY_PEER }, "closed by the other side" },
+		{ { .kind = BUS_CLOSE_BY_PEER, .error = ECONNRESET },
+		  "closed by the other side: Connection reset by peer" },
+		{ { .kind = BUS_CLOSE_TIMEOUT }, "no answer within 5000 ms" },
+		{ { .kind = BUS_CLOSE_REFUSED, .refusal = BUS_REFUSED_BUSY, .detail = "full" },
+		  "refused (busy): full" },
+		{ { .kind = BUS_CLOSE_NO_MEMORY }, "out of memory" },
+	};
+	char text[BUS_CLOSE_TEXT_SIZE];
+
+	for (size_t i = 0; i < sizeof(ends) / sizeof(ends[0]); i++)
+		CU_ASSERT_STRING_EQUAL(bus_close_text(&ends[i].close, text), ends[i].text);
+}
+
 static void test_a_taken_port_says_what_to_do(void)
 {
 	struct bus_transport_options options = {
@@ -653,6 +923,14 @@ int main(void)
 		UNIT_TEST(test_a_stranger_that_breaks_off_is_counted),
 		UNIT_TEST(test_strangers_do_not_keep_members_out),
 		UNIT_TEST(test_a_peer_that_goes_away_is_told_to_both_owners),
+		UNIT_TEST(test_an_authentic_request_that_makes_no_sense_is_refused),
+		UNIT_TEST(test_a_frame_that_is_damaged_ends_the_channel),
+		UNIT_TEST(test_an_authentic_answer_that_makes_no_sense_is_told),
+		UNIT_TEST(test_a_reflected_request_is_no_answer),
+		UNIT_TEST(test_a_datagram_beyond_the_bound_is_refused),
+		UNIT_TEST(test_a_channel_closed_while_it_connects_is_not_heard_of_again),
+		UNIT_TEST(test_channels_and_services_are_bounded),
+		UNIT_TEST(test_each_end_has_its_words),
 		UNIT_TEST(test_a_taken_port_says_what_to_do),
 		{ NULL, NULL },
 	};
