@@ -4,12 +4,13 @@
  *
  *     counter_client ADDRESS SECONDS IN_FLIGHT NAME
  *
- * Prints "N ok, N unknown, N other, N keys wrong, N sessions" and exits 0 unless a key is wrong.
+ * SIGTERM ends the counting sooner. Prints "N ok, N unknown, N other, N keys wrong, N sessions" and exits 0 unless a key is wrong.
  * NAME starts the keys' names.
  */
 #include <godwit.h>
 #include <inttypes.h>
 #include <poll.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <time.h>
@@ -31,6 +32,14 @@ struct run {
 	struct counter counters[KEY_COUNT];
 };
 
+static volatile sig_atomic_t is_over;
+
+static void on_signal(int number)
+{
+	(void)number;
+	is_over = 1;
+}
+
 static double seconds_now(void)
 {
 	struct timespec now;
@@ -50,7 +59,7 @@ static void increment(struct counter *counter)
 					      .has_initial = true,
 					      .initial = 1 };
 
-	if (seconds_now() < counter->run->end)
+	if (!is_over && seconds_now() < counter->run->end)
 		godwit_submit(counter->run->client, &operation, on_result, counter);
 }
 
@@ -107,6 +116,7 @@ int main(int argc, char **argv)
 
 	if (argc != 5 || godwit_open(&run.client, argv[1], NULL) != GODWIT_OK)
 		return 2;
+	signal(SIGTERM, on_signal);
 	run.end = seconds_now() + atof(argv[2]);
 	for (int i = 0; i < KEY_COUNT; i++) {
 		struct counter *counter = &run.counters[i];

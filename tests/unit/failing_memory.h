@@ -70,7 +70,10 @@ static inline uint32_t memory_fail_no_more(void)
 #define FAILING_MEMORY_SANITIZED
 #endif
 
-#ifndef FAILING_MEMORY_SANITIZED
+#ifdef FAILING_MEMORY_SANITIZED
+#define MEMORY_CAN_FAIL false
+#else
+#define MEMORY_CAN_FAIL true
 
 void *__libc_malloc(size_t size);
 void *__libc_calloc(size_t count, size_t size);

@@ -503,7 +503,7 @@ static void nodes_outlive_a_time_without_memory(void)
 		prepare_cluster();
 		second = start_second();
 		run_for(SCARCE_MS, percents[i], i + 1);
-		CU_ASSERT(memory_fail_no_more() > 0);
+		CU_ASSERT_EQUAL(memory_fail_no_more() > 0, MEMORY_CAN_FAIL);
 		until_ms = world_now_ms(&stage.world) + WAIT_MS;
 		while ((members_of(stage.cluster) != 2 || members_of(second) != 2) &&
 		       world_now_ms(&stage.world) < until_ms)
