@@ -18,6 +18,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 int LLVMFuzzerInitialize(int *argc, char ***argv);
 /* Optional: changes 'data' of 'size' bytes in place to something of at most 'size_max'; returns its size. */
 size_t LLVMFuzzerCustomMutator(uint8_t *data, size_t size, size_t size_max, unsigned seed);
+/* Optional: makes of 'a' and 'b' an input of at most 'size_max' bytes in 'out'; returns its size. */
+size_t LLVMFuzzerCustomCrossOver(const uint8_t *a, size_t a_size, const uint8_t *b, size_t b_size,
+				 uint8_t *out, size_t size_max, unsigned seed);
 /* Given: a small change without knowledge of any format. */
 size_t LLVMFuzzerMutate(uint8_t *data, size_t size, size_t size_max);
 

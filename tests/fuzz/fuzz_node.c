@@ -27,6 +27,11 @@
 
 /* ---- life ---- */
 
+static bool is_there(const struct fuzz_node *node)
+{
+	return node->twins[0].shared != NULL;
+}
+
 uint64_t fuzz_node_token(uint32_t from, uint32_t to)
 {
 	return UINT64_C(0x70ce000000000000) + from * 256 + to;
@@ -133,7 +138,7 @@ void fuzz_node_begin(struct fuzz_node *node, bool has_peers)
 {
 	if (node->stories == STORIES_MAX)
 		destroy_twins(node);
-	if (node->stories == STORIES_MAX || !node->twins[0].shared)
+	if (node->stories == STORIES_MAX || !is_there(node))
 		create_twins(node);
 	node->stories++;
 	node->is_misled = false;
@@ -493,6 +498,8 @@ void fuzz_node_flush(struct fuzz_node *node)
 
 void fuzz_node_send(struct fuzz_node *node, uint32_t worker, const uint8_t *frame, size_t size)
 {
+	if (!is_there(node))
+		return;
 	if (node->burst_count == FUZZ_BURST_MAX ||
 	    (node->burst_count > 0 && node->burst_worker != worker))
 		fuzz_node_flush(node);
@@ -524,6 +531,8 @@ void fuzz_node_advance(struct fuzz_node *node, uint32_t ms)
 {
 	struct account before[2];
 
+	if (!is_there(node))
+		return;
 	fuzz_node_flush(node);
 	note_accounts(node, before);
 	for (uint32_t twin = 0; twin < 2; twin++) {
@@ -539,6 +548,8 @@ void fuzz_node_set_access(struct fuzz_node *node, uint32_t partition, enum route
 {
 	struct account before[2];
 
+	if (!is_there(node))
+		return;
 	fuzz_node_flush(node);
 	note_accounts(node, before);
 	for (uint32_t twin = 0; twin < 2; twin++)
@@ -550,6 +561,8 @@ void fuzz_node_rotate_owners(struct fuzz_node *node)
 {
 	struct account before[2];
 
+	if (!is_there(node))
+		return;
 	fuzz_node_flush(node);
 	note_accounts(node, before);
 	publish(node, node->map_version++);

@@ -68,7 +68,7 @@ struct fuzz_node {
 };
 
 /* A story begins with empty twins; of what was before only versions remain. 'has_peers': others own some of the
- * partitions. Clients 0 and 1 have sessions. A zeroed node is ready to begin.
+ * partitions. Clients 0 and 1 have sessions. A zeroed node is ready to begin; before, whatever is done to it does nothing.
  */
 void fuzz_node_begin(struct fuzz_node *node, bool has_peers);
 void fuzz_node_end(struct fuzz_node *node);

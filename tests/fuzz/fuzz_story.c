@@ -11,7 +11,6 @@
 #include "dataplane/wire_partition.h"
 #include "tests/fuzz/fuzz_frame.h"
 
-#define STEPS_MAX 64u
 #define KEY_COUNT 12u
 
 struct story {
@@ -121,7 +120,82 @@ static void put_header(struct story *story, const struct wire_header *header)
 	story->datagram.size = WIRE_HEADER_SIZE;
 }
 
-/* Overwrites a few bytes, cuts or lengthens; mostly does nothing, and says so. */
+/* Where operation 'number' of the datagram begins, by turns; NULL when it has none that can be read. */
+static uint8_t *find_operation(struct unit_datagram *datagram, uint8_t number)
+{
+	uint8_t *end = datagram->payload + datagram->size;
+	uint8_t *first = datagram->payload + WIRE_HEADER_SIZE;
+	uint8_t *at = first;
+	struct wire_request_op op;
+
+	if (datagram->size < WIRE_HEADER_SIZE)
+		return NULL;
+	for (uint32_t i = number % 8; i > 0; i--) {
+		const uint8_t *next = wire_request_op_read(at, end, &op);
+
+		at = next && next < end ? (uint8_t *)(uintptr_t)next : first;
+	}
+	return wire_request_op_read(at, end, &op) ? at : NULL;
+}
+
+/* A field of an operation lies. */
+static void damage_operation(struct story *story, uint8_t field)
+{
+	uint8_t *at = find_operation(&story->datagram, fuzz_u8(&story->reader));
+	uint16_t value = fuzz_u16(&story->reader);
+
+	if (!at)
+		return;
+	switch (field) {
+	case 0:
+		at[0] = (uint8_t)value;
+		break;
+	case 1:
+		at[1] = (uint8_t)value;
+		break;
+	case 2:
+		wire_put_u16(at + 2, (uint16_t)(wire_get_u16(at + 2) + value));
+		break;
+	case 3:
+		wire_put_u32(at + 4, wire_get_u32(at + 4) + value);
+		break;
+	default:
+		wire_put_u32(at + 4, (uint32_t)value << 16 | value);
+		break;
+	}
+}
+
+/* One field of the datagram lies: those of the header, or of one of its operations. */
+static void damage_field(struct story *story)
+{
+	uint8_t *payload = story->datagram.payload;
+	uint8_t field = fuzz_u8(&story->reader) % 10;
+
+	if (field < 5) {
+		damage_operation(story, field);
+		return;
+	}
+	switch (field) {
+	case 5:
+		payload[WIRE_AT_OP_COUNT] = fuzz_u8(&story->reader);
+		break;
+	case 6:
+		payload[WIRE_AT_KIND] = fuzz_u8(&story->reader) % 12;
+		break;
+	case 7:
+		payload[WIRE_AT_SESSION_ID + (fuzz_u8(&story->reader) & 3)] ^=
+			fuzz_u8(&story->reader);
+		break;
+	case 8:
+		payload[WIRE_AT_TOKEN + (fuzz_u8(&story->reader) & 7)] ^= fuzz_u8(&story->reader);
+		break;
+	default:
+		wire_put_u32(payload + WIRE_AT_SEQUENCE, (uint32_t)fuzz_number(&story->reader, 4));
+		break;
+	}
+}
+
+/* Overwrites a few bytes, cuts or lengthens, or makes a field lie; mostly does nothing, and says so. */
 static bool damage(struct story *story)
 {
 	struct unit_datagram *datagram = &story->datagram;
@@ -134,6 +208,8 @@ static bool damage(struct story *story)
 
 		datagram->payload[at] = fuzz_u8(&story->reader);
 	}
+	if (choice & 0x08 && datagram->size >= WIRE_HEADER_SIZE)
+		damage_field(story);
 	if (choice & 0x10)
 		datagram->size = fuzz_u16(&story->reader) % (datagram->size + 1);
 	if (choice & 0x20 && datagram->size + 8 <= UNIT_NODE_DATAGRAM_MAX) {
@@ -357,7 +433,7 @@ static uint32_t ownership_of(const struct story *story)
 	struct wire_request_op op;
 	uint32_t sum = 0;
 
-	if (story->datagram.size < WIRE_HEADER_SIZE)
+	if (!route || story->datagram.size < WIRE_HEADER_SIZE)
 		return 0;
 	while ((at = wire_request_op_read(at, end, &op)) != NULL)
 		sum += route->epochs[wire_partition_of(op.key, op.key_size, FUZZ_PARTITION_COUNT)];
@@ -534,16 +610,42 @@ static void play_step(struct story *story, enum fuzz_step step)
 	}
 }
 
+static void play(struct story *story, const struct fuzz_steps *steps, uint16_t *bounds,
+		 uint32_t *count)
+{
+	const uint8_t *first = story->reader.at;
+
+	*count = 0;
+	for (uint32_t i = 0; i < FUZZ_STEP_MAX && fuzz_left(&story->reader) > 0; i++) {
+		uint8_t choice;
+
+		if (bounds)
+			bounds[(*count)++] = (uint16_t)(story->reader.at - first);
+		choice = fuzz_u8(&story->reader);
+		story->waits = choice & 0x80;
+		play_step(story, steps->kinds[(choice & 0x7f) % steps->count]);
+	}
+	if (bounds)
+		bounds[*count] = (uint16_t)(story->reader.at - first);
+}
+
 void fuzz_story_play(struct fuzz_node *node, const uint8_t *data, size_t size,
-		     const enum fuzz_step *steps, uint32_t step_kinds)
+		     const struct fuzz_steps *steps)
 {
 	struct story story = { .node = node, .reader = fuzz_reader(data, size) };
+	uint32_t count;
 
-	for (uint32_t i = 0; i < STEPS_MAX && fuzz_left(&story.reader) > 0; i++) {
-		uint8_t choice = fuzz_u8(&story.reader);
-
-		story.waits = choice & 0x80;
-		play_step(&story, steps[(choice & 0x7f) % step_kinds]);
-	}
+	play(&story, steps, NULL, &count);
 	fuzz_node_flush(node);
+}
+
+uint32_t fuzz_story_bounds(const uint8_t *data, size_t size, const struct fuzz_steps *steps,
+			   uint16_t bounds[FUZZ_STEP_MAX + 1])
+{
+	static struct fuzz_node nobody;
+	struct story story = { .node = &nobody, .reader = fuzz_reader(data, size) };
+	uint32_t count;
+
+	play(&story, steps, bounds, &count);
+	return count;
 }

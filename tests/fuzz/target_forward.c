@@ -2,6 +2,22 @@
 /* A node among others: FORWARD and its reply, partitions that are parked, refused and change their owners. */
 #include "tests/fuzz/fuzz_story.h"
 
+static const struct fuzz_steps steps = {
+	10,
+	{
+		FUZZ_STEP_REQUEST,
+		FUZZ_STEP_REQUEST,
+		FUZZ_STEP_FORWARD,
+		FUZZ_STEP_FORWARD,
+		FUZZ_STEP_FORWARD_REPLY,
+		FUZZ_STEP_ACCESS,
+		FUZZ_STEP_ADVANCE,
+		FUZZ_STEP_ARP,
+		FUZZ_STEP_ROTATE,
+		FUZZ_STEP_HELLO,
+	},
+};
+
 int LLVMFuzzerInitialize(int *argc, char ***argv)
 {
 	(void)argc, (void)argv;
@@ -11,15 +27,21 @@ int LLVMFuzzerInitialize(int *argc, char ***argv)
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-	static const enum fuzz_step steps[] = {
-		FUZZ_STEP_REQUEST,       FUZZ_STEP_REQUEST, FUZZ_STEP_FORWARD, FUZZ_STEP_FORWARD,
-		FUZZ_STEP_FORWARD_REPLY, FUZZ_STEP_ACCESS,  FUZZ_STEP_ADVANCE, FUZZ_STEP_ARP,
-		FUZZ_STEP_ROTATE,        FUZZ_STEP_HELLO,
-	};
 	static struct fuzz_node node;
 
 	fuzz_node_begin(&node, true);
-	fuzz_story_play(&node, data, size, steps, sizeof(steps) / sizeof(steps[0]));
+	fuzz_story_play(&node, data, size, &steps);
 	fuzz_node_end(&node);
 	return 0;
+}
+
+size_t LLVMFuzzerCustomMutator(uint8_t *data, size_t size, size_t size_max, unsigned seed)
+{
+	return fuzz_story_mutate(data, size, size_max, seed, &steps);
+}
+
+size_t LLVMFuzzerCustomCrossOver(const uint8_t *a, size_t a_size, const uint8_t *b, size_t b_size,
+				 uint8_t *out, size_t size_max, unsigned seed)
+{
+	return fuzz_story_cross(a, a_size, b, b_size, out, size_max, seed, &steps);
 }

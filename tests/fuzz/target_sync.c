@@ -9,6 +9,8 @@
 #include "tests/fuzz/fuzz.h"
 
 #define INPUT_SIZE_MAX 8192u
+/* Frames of an input that mutation tells apart. */
+#define FRAME_MAX 32u
 
 static void check_message(const struct sync_frame *frame)
 {
@@ -185,16 +187,128 @@ static void repair(uint8_t *data, size_t size)
 	}
 }
 
+/* ---- frames as pieces ---- */
+
+/* Where frames begin, as their sizes say, and behind them the end; what is behind the last whole one counts as one, too. */
+static uint32_t find_frames(const uint8_t *data, size_t size, size_t bounds[FRAME_MAX + 1])
+{
+	uint32_t count = 0;
+	size_t at = 0;
+
+	while (at < size && count < FRAME_MAX) {
+		size_t frame_size;
+
+		bounds[count++] = at;
+		if (sync_frame_measure(data + at, size - at, &frame_size) != 0 ||
+		    frame_size > size - at)
+			frame_size = size - at;
+		at += frame_size;
+	}
+	bounds[count] = at;
+	return count;
+}
+
+/* The size after; as it was when there is no room. */
+static size_t insert(uint8_t *data, size_t size, size_t size_max, size_t at, const uint8_t *piece,
+		     size_t piece_size)
+{
+	if (piece_size == 0 || size > size_max || piece_size > size_max - size)
+		return size;
+	memmove(data + at + piece_size, data + at, size - at);
+	memcpy(data + at, piece, piece_size);
+	return size + piece_size;
+}
+
+/* A frame comes twice, at another place, or not. */
+static size_t change_order(uint8_t *data, size_t size, size_t size_max, unsigned *seed)
+{
+	static uint8_t piece[INPUT_SIZE_MAX];
+	size_t bounds[FRAME_MAX + 1];
+	uint32_t count = find_frames(data, size, bounds);
+	uint32_t frame = fuzz_below(seed, count);
+	size_t at = bounds[frame];
+	size_t frame_size = bounds[frame + 1] - at;
+	uint32_t what = fuzz_below(seed, 3);
+
+	if (frame_size > sizeof(piece))
+		return size;
+	memcpy(piece, data + at, frame_size);
+	if (what > 0) {
+		memmove(data + at, data + at + frame_size, size - at - frame_size);
+		size -= frame_size;
+		count = find_frames(data, size, bounds);
+	}
+	if (what == 2)
+		return size;
+	return insert(data, size, size_max, bounds[fuzz_below(seed, count + 1)], piece, frame_size);
+}
+
+/* A field of one record in a batch lies, or one of the batch's own; the frame is sealed again. */
+static void change_record(uint8_t *data, size_t size, unsigned *seed)
+{
+	/* of a record's header, as sync_record.h draws it */
+	static const uint8_t fields[] = { 0, 7, 8, 10, 13, 14, 15, 16, 17 };
+	size_t bounds[FRAME_MAX + 1];
+	uint32_t count = find_frames(data, size, bounds);
+	uint32_t frame_number = fuzz_below(seed, count);
+	uint8_t *at = data + bounds[frame_number];
+	size_t frame_size = bounds[frame_number + 1] - bounds[frame_number];
+	struct sync_record record;
+	struct sync_frame frame;
+	struct sync_batch batch;
+	size_t offset = 0;
+	size_t next = 0;
+
+	if (sync_frame_decode(&frame, at, frame_size) != 0 ||
+	    sync_batch_decode(&batch, &frame) != 0)
+		return;
+	for (uint32_t i = fuzz_below(seed, batch.count + 1); i > 0; i--) {
+		offset = next;
+		sync_batch_next(&batch, &next, &record);
+	}
+	if (next == 0)
+		at[SYNC_FRAME_HEADER_SIZE + fuzz_below(seed, SYNC_BATCH_HEADER_SIZE)] =
+			(uint8_t)fuzz_interesting(seed, 8);
+	else
+		at[(size_t)(batch.records - at) + offset +
+		   fields[fuzz_below(seed, sizeof(fields))]] = (uint8_t)fuzz_interesting(seed, 8);
+	sync_frame_seal(at, frame.kind, frame.size);
+}
+
 size_t LLVMFuzzerCustomMutator(uint8_t *data, size_t size, size_t size_max, unsigned seed)
 {
 	size_t room = size_max < INPUT_SIZE_MAX ? size_max : INPUT_SIZE_MAX;
+	uint32_t what = fuzz_below(&seed, 8);
 
-	if (size < room && room - size >= 1024 && fuzz_below(&seed, 4) == 0)
-		size += fuzz_below(&seed, 2) ? write_message(data + size, &seed)
-					     : write_batch(data + size, &seed);
-	else
-		size = LLVMFuzzerMutate(data, size, size_max);
+	if (what < 2 && size < room && room - size >= 1024) {
+		return size +
+		       (what ? write_message(data + size, &seed) : write_batch(data + size, &seed));
+	}
+	if (what == 2 && size > 0)
+		return change_order(data, size, size_max, &seed);
+	if (what < 5 && size > 0) {
+		change_record(data, size, &seed);
+		return size;
+	}
+	size = LLVMFuzzerMutate(data, size, size_max);
 	if (fuzz_below(&seed, 8))
 		repair(data, size);
 	return size;
+}
+
+/* The first frames of one stream, and the last ones of another. */
+size_t LLVMFuzzerCustomCrossOver(const uint8_t *a, size_t a_size, const uint8_t *b, size_t b_size,
+				 uint8_t *out, size_t size_max, unsigned seed)
+{
+	size_t a_bounds[FRAME_MAX + 1];
+	size_t b_bounds[FRAME_MAX + 1];
+	uint32_t a_count = find_frames(a, a_size, a_bounds);
+	uint32_t b_count = find_frames(b, b_size, b_bounds);
+	size_t a_part = a_bounds[fuzz_below(&seed, a_count + 1)];
+	size_t b_part = b_bounds[fuzz_below(&seed, b_count + 1)];
+
+	if (a_part > size_max)
+		a_part = size_max;
+	memcpy(out, a, a_part);
+	return insert(out, a_part, size_max, a_part, b + b_part, b_size - b_part);
 }
