@@ -172,6 +172,20 @@ static void end_if_wanted(struct sim *sim, uint32_t index)
 		 0);
 }
 
+/* Looks at what moves, or did a turn ago, and at what waits for it. */
+static void check_migrations(struct sim *sim, uint32_t index)
+{
+	struct server *server = sim_server_of(sim, index);
+	bool is_moving = !migrator_is_idle(server->node->migrator);
+
+	if (is_moving || server->was_moving ||
+	    dataplane_parked(&server->node->dataplane.dataplane) > 0) {
+		sim_check_moves(sim, index);
+		sim_check_claims(sim, index);
+	}
+	server->was_moving = is_moving;
+}
+
 static void turn(struct sim *sim, const struct sim_event *event)
 {
 	struct server *server = sim_server_of(sim, event->node);
@@ -184,8 +198,7 @@ static void turn(struct sim *sim, const struct sim_event *event)
 	watch(sim, event->node);
 	server->is_back |= sim_node_is_open(node);
 	sim_check_parking(sim, event->node);
-	sim_check_moves(sim, event->node);
-	sim_check_claims(sim, event->node);
+	check_migrations(sim, event->node);
 	if (migrator_is_idle(node->migrator) && dataplane_parked(&node->dataplane.dataplane) == 0) {
 		if (sim_node_due_us(node) < sim->now_us + wait_us)
 			wait_us = sim_node_due_us(node) > sim->now_us

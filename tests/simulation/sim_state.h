@@ -43,6 +43,7 @@ struct server {
 	bool has_ended;     /* its process would, after the present event */
 	uint64_t stalled_until_us[SIM_WORKER_MAX];
 	uint64_t parked_since_us[SIM_PARTITION_MAX];
+	bool was_moving; /* a migration, after the turn before */
 	uint64_t fenced_since_us[SIM_PARTITION_MAX]; /* as the source of a move */
 	struct log watch_log;
 	struct node_watch *watch; /* whether workers stand still */
