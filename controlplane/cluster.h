@@ -105,10 +105,7 @@ void cluster_announce(struct cluster *cluster, const struct partition_set *impor
 /* This node has the data of 'partition' (not any more). Routes follow at the next publication. */
 void cluster_hold(struct cluster *cluster, uint32_t partition, bool is_held);
 
-/* Ownership, entered in the map; the cluster is told, the workers by cluster_publish() only. Errors of
- * gossip_claim().
- */
-int cluster_take(struct cluster *cluster, uint32_t partition, uint32_t epoch_seen);
+/* Ownership, entered in the map; the cluster is told, the workers by cluster_publish() only. True when it was news. */
 bool cluster_learn(struct cluster *cluster, const struct partition_owner *owner);
 
 /* Sees to it that a majority of the members has the partition's present entry of the map; observers hear when it has.

@@ -85,6 +85,9 @@ int cluster_exchange(struct cluster *cluster, const struct node_address *to,
 /* Asks for the end of the process, once. */
 void cluster_end_process(struct cluster *cluster, enum cluster_end why);
 
+/* This node owns 'partition' from the next epoch on; as cluster_learn(). Errors of gossip_claim(). */
+int cluster_take(struct cluster *cluster, uint32_t partition, uint32_t epoch_seen);
+
 /* --- cluster_door.c: who may open a channel to this node --- */
 
 /* A node of a cluster that was founded apart was met. */
@@ -126,7 +129,7 @@ void cluster_tick_spread(struct cluster *cluster);
 /* One of 'round' has taken this node's state, or not. */
 void cluster_spread_answered(struct cluster *cluster, uint32_t round, bool is_ok);
 
-/* --- cluster_leaving.c --- */
+/* --- cluster_requests.c --- */
 
 void cluster_tick_leaving(struct cluster *cluster);
 
