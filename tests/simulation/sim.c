@@ -28,6 +28,8 @@ static void happen_to_client(struct sim *sim, const struct sim_event *event)
 	struct sim_client *client = &sim->clients[event->node];
 
 	if (event->kind == EVENT_CLIENT_FRAME)
+		sim_note_arrival(sim, event);
+	if (event->kind == EVENT_CLIENT_FRAME)
 		sim_client_receive(client, sim->now_us, event->bytes, event->size,
 				   event->is_damaged);
 	else if (client->due_us <= sim->now_us)
@@ -282,6 +284,7 @@ void sim_run(const struct sim_options *options, struct sim_result *result)
 	for (uint32_t i = 0; i < sim->node_count; i++)
 		sim_stop_node(sim, i);
 	event_heap_fini(&sim->heap);
+	sim_forget_arrivals(sim);
 	sim_history_fini(&sim->history);
 	fclose(silence);
 	free(sim);

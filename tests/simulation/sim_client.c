@@ -120,6 +120,17 @@ static void tell(const struct sim_client *client, const char *what, uint32_t num
 			what, number);
 }
 
+static void note_unsettled(struct sim_client *client)
+{
+	const struct unit_client *session = session_of(client);
+	uint32_t i = client->unsettled_count++;
+
+	if (i >= SIM_UNSETTLED_MAX)
+		return; /* no request of this client counts as settled any more */
+	client->unsettled[i].token = session->token;
+	client->unsettled[i].sequence = session->sequence;
+}
+
 /* The operation is over. 'number': what a count came to, or whether a removal found the key. */
 static void finish(struct sim_client *client, enum sim_outcome outcome, uint32_t number)
 {
@@ -138,6 +149,7 @@ static void finish(struct sim_client *client, enum sim_outcome outcome, uint32_t
 	client->counts.failed += outcome == SIM_NOT_DONE;
 	if (outcome == SIM_UNKNOWN && is_write(client)) {
 		client->counts.unknown++;
+		note_unsettled(client);
 		client->is_unsure = true;
 		pause_us += SIM_SETTLE_MS * 1000;
 	}
@@ -487,9 +499,26 @@ void sim_client_receive(struct sim_client *client, uint64_t now_us, const uint8_
 		take_reply(client, &view.wire, view.payload, view.payload_size);
 }
 
+bool sim_client_is_settled(const struct sim_client *client, uint64_t token, uint32_t sequence)
+{
+	if (client->unsettled_count > SIM_UNSETTLED_MAX)
+		return false;
+	for (uint32_t i = 0; i < client->unsettled_count; i++) {
+		if (client->unsettled[i].token == token &&
+		    client->unsettled[i].sequence == sequence)
+			return false;
+	}
+	return true;
+}
+
 uint32_t sim_client_of_frame(const uint8_t *frame)
 {
-	uint32_t number = wire_get_u32(frame + PACKET_AT_IPV4_DESTINATION) - CLIENT_IPV4;
+	return sim_client_of_ipv4(wire_get_u32(frame + PACKET_AT_IPV4_DESTINATION));
+}
+
+uint32_t sim_client_of_ipv4(uint32_t ipv4)
+{
+	uint32_t number = ipv4 - CLIENT_IPV4;
 
 	return number < SIM_KEY_MAX ? number : UINT32_MAX;
 }

@@ -18,6 +18,9 @@
 /* Until an operation is given up. */
 #define SIM_OPERATION_MS 4000u
 
+/* Writes given up that a client remembers. */
+#define SIM_UNSETTLED_MAX 64u
+
 enum sim_client_state {
 	SIM_CLIENT_RESTING,  /* until 'due_us', then the next operation */
 	SIM_CLIENT_GREETING, /* waits for a session with 'node' */
@@ -81,6 +84,11 @@ struct sim_client {
 	uint64_t challenge;
 	bool is_sent; /* the request was sent, and nobody said that it was not executed */
 	struct unit_datagram datagram;
+	uint32_t unsettled_count;
+	struct {
+		uint64_t token;
+		uint32_t sequence;
+	} unsettled[SIM_UNSETTLED_MAX]; /* requests whose outcome is UNKNOWN */
 	struct sim_client_counts counts;
 };
 
@@ -95,6 +103,11 @@ void sim_client_receive(struct sim_client *client, uint64_t now_us, const uint8_
 /* Begins to read 'key' now; for a resting client. */
 void sim_client_verify(struct sim_client *client, uint64_t now_us, uint32_t key);
 
+/* Whether that request has been answered, or still is under way: copies of it change nothing any more. */
+bool sim_client_is_settled(const struct sim_client *client, uint64_t token, uint32_t sequence);
+
+/* The client that has the address; UINT32_MAX for none. */
+uint32_t sim_client_of_ipv4(uint32_t ipv4);
 /* The client whose address and port a frame is for; UINT32_MAX for none. */
 uint32_t sim_client_of_frame(const uint8_t *frame);
 

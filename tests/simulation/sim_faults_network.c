@@ -80,3 +80,36 @@ bool sim_act_break(struct sim *sim)
 	sim_break(sim, a, b);
 	return true;
 }
+
+/* Of each hundred arrivals so many bring an old one with them. */
+bool sim_act_replay(struct sim *sim)
+{
+	return set_weather(sim, SIM_FAULT_NUMBER_REPLAY, 1 + sim_below(sim, 50));
+}
+
+static void clog_link(struct sim *sim, uint32_t from, uint32_t to, uint32_t bytes_per_s,
+		 uint64_t until_us)
+{
+	struct link *link = sim_link_of(sim, from, to);
+
+	link->bytes_per_s = bytes_per_s;
+	link->clogged_until_us = until_us;
+}
+
+/* From what a modem carried to less than a migration wants. */
+bool sim_act_clog(struct sim *sim)
+{
+	uint32_t a = sim_any_node(sim), b = sim_any_node(sim);
+	uint32_t bytes_per_s = 2000u << sim_below(sim, 8);
+	uint64_t duration_us = 100000 + sim_below(sim, 8000000);
+	bool is_both = sim_below(sim, 2);
+
+	if (a == b)
+		return false;
+	sim_tell(sim, "node %u hears node %u at %u bytes a second%s for %.3f s", b, a, bytes_per_s,
+		 is_both ? ", and the other way round," : "", (double)duration_us / 1e6);
+	clog_link(sim, a, b, bytes_per_s, sim->now_us + duration_us);
+	if (is_both)
+		clog_link(sim, b, a, bytes_per_s, sim->now_us + duration_us);
+	return true;
+}

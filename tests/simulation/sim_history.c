@@ -92,6 +92,7 @@ void sim_history_end_write(struct sim_history *history, uint32_t number, uint32_
 	history->writes += outcome == SIM_DONE;
 	key->writes[write].ended_ms =
 		now_ms(history) + (outcome == SIM_UNKNOWN ? SIM_SETTLE_MS : 0);
+	key->writes[write].is_unsure = outcome == SIM_UNKNOWN;
 	outcome = outcome_now(key, outcome);
 	switch (outcome) {
 	case SIM_DONE:
@@ -119,13 +120,23 @@ static bool may_be_absent(const struct sim_history *history, const struct sim_re
 		write->begun_ms + write->ttl_ms <= until_ms + history->clock_error_ms);
 }
 
+/* Until when a write was executed, if at all: one given up may have waited for a worker that stood still. */
+static uint64_t surely_ended_ms(const struct sim_history *history,
+				const struct sim_register_write *write)
+{
+	uint64_t stalled_ms = history->stalled_until_us / 1000 + SIM_SETTLE_MS;
+
+	return write->is_unsure && stalled_ms > write->ended_ms ? stalled_ms : write->ended_ms;
+}
+
 /* Whether it may be there yet for who looks from 'from_ms' on. */
 static bool may_be_present(const struct sim_history *history,
 			   const struct sim_register_write *write, uint64_t from_ms)
 {
 	return !write->is_removal && !write->is_void &&
 	       (write->ttl_ms == 0 || write->ended_ms == UINT64_MAX ||
-		write->ended_ms + write->ttl_ms + history->clock_error_ms > from_ms);
+		surely_ended_ms(history, write) + write->ttl_ms + history->clock_error_ms >
+			from_ms);
 }
 
 /* Whether what was found absent may be seen again: by a node whose clock is behind, until it expires there too. */
@@ -215,7 +226,8 @@ static void read_register(struct sim_history *history, struct sim_key *key,
 static bool is_rest(const struct sim_history *history, const struct sim_register_write *write,
 		    const struct sim_read *read, uint64_t left_ms)
 {
-	uint64_t ended_ms = write->ended_ms < now_ms(history) ? write->ended_ms : now_ms(history);
+	uint64_t sure_ms = surely_ended_ms(history, write);
+	uint64_t ended_ms = sure_ms < now_ms(history) ? sure_ms : now_ms(history);
 
 	if (write->ttl_ms == 0)
 		return left_ms == UINT64_MAX;

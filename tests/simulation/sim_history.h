@@ -25,6 +25,7 @@ struct sim_register_write {
 	bool is_void;    /* certainly not executed */
 	uint32_t ttl_ms; /* 0 = for ever */
 	uint64_t begun_ms;
+	bool is_unsure;    /* UNKNOWN: it may have waited in a worker that stood still */
 	uint64_t ended_ms; /* executed by then, if at all; UINT64_MAX while it is under way */
 };
 

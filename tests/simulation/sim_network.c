@@ -12,6 +12,7 @@
 #define ANSWER_MS_MAX 1000u /* of a question between control planes */
 #define RECONNECT_US_MAX 400000u
 #define DATAGRAM_SIZE 2048u  /* and less */
+#define QUEUE_US_MAX 300000u /* of datagrams that wait for a clogged link */
 #define DELAY_US_MAX 200u /* in fair weather */
 
 static uint64_t delay(struct sim *sim)
@@ -19,13 +20,46 @@ static uint64_t delay(struct sim *sim)
 	return 20 + sim_below(sim, DELAY_US_MAX << sim_level(sim, SIM_FAULT_NUMBER_DELAY));
 }
 
+/* What a clogged link needs for so many bytes more, in microseconds. */
+static uint64_t queue(struct sim *sim, uint32_t from, uint32_t to, size_t size)
+{
+	struct link *link = sim_link_of(sim, from, to);
+
+	if (sim->is_healed || link->clogged_until_us <= sim->now_us)
+		return 0;
+	if (link->busy_us < sim->now_us)
+		link->busy_us = sim->now_us;
+	link->busy_us += (uint64_t)size * 1000000 / link->bytes_per_s;
+	return link->busy_us - sim->now_us;
+}
+
+/* Between nodes; a queue that is full drops what comes. */
+static bool is_queued(struct sim *sim, const struct sim_event *event, size_t size,
+		      uint64_t *queued_us)
+{
+	const struct link *link;
+
+	*queued_us = 0;
+	if (event->kind == EVENT_CLIENT_FRAME || event->from >= SIM_NODE_MAX)
+		return true;
+	link = sim_link_of(sim, event->from, event->node);
+	if (!sim->is_healed && link->clogged_until_us > sim->now_us &&
+	    link->busy_us > sim->now_us + QUEUE_US_MAX)
+		return false;
+	*queued_us = queue(sim, event->from, event->node, size);
+	return true;
+}
+
 static void throw_copy(struct sim *sim, struct sim_event event, const uint8_t *bytes, size_t size)
 {
 	uint8_t damaged[DATAGRAM_SIZE];
+	uint64_t queued_us;
 
+	if (!is_queued(sim, &event, size, &queued_us))
+		return;
 	memcpy(damaged, bytes, size);
 	event.is_damaged = sim_damage(sim, event.kind, damaged, &size);
-	sim_push(sim, event, delay(sim), event.is_damaged ? damaged : bytes, size);
+	sim_push(sim, event, queued_us + delay(sim), event.is_damaged ? damaged : bytes, size);
 }
 
 /* Datagrams: lost, doubled, damaged, overtaken. */
@@ -80,8 +114,13 @@ void sim_take_gossip(struct sim *sim, const struct sim_event *event)
 		sim_history_violate(&sim->history, SIM_INVARIANT_REFUSAL,
 				    "node %u opens a %s datagram of the bus: %s", event->node,
 				    event->is_damaged ? "damaged" : "good", bus_result_name(result));
-	if (result == BUS_OK)
-		sim_node_take_gossip(server->node, sim->now_us, event->from, plain, size);
+	if (event->is_replayed && event->number == server->life && result == BUS_OK)
+		sim_history_violate(&sim->history, SIM_INVARIANT_REFUSAL,
+				    "node %u opens a datagram of the bus again", event->node);
+	if (result != BUS_OK)
+		return;
+	sim_note_arrival(sim, event);
+	sim_node_take_gossip(server->node, sim->now_us, event->from, plain, size);
 }
 
 static void send_ask(void *context, uint32_t from, uint32_t to, enum sim_purpose purpose,
@@ -96,7 +135,7 @@ static void send_ask(void *context, uint32_t from, uint32_t to, enum sim_purpose
 				     .partition = purpose,
 				     .number = round,
 				     .life = sim_server_of(sim, from)->life },
-		 delay(sim), bytes, size);
+		 queue(sim, from, to, size) + delay(sim), bytes, size);
 }
 
 static void send_answer(void *context, uint32_t from, const uint8_t *bytes, size_t size)
@@ -111,7 +150,7 @@ static void send_answer(void *context, uint32_t from, const uint8_t *bytes, size
 				     .partition = (uint32_t)(sim->asked & 3),
 				     .number = sim->asked >> 2,
 				     .life = sim->asker_life },
-		 delay(sim), bytes, size);
+		 queue(sim, from, sim->asker, size) + delay(sim), bytes, size);
 }
 
 void sim_reconnect_later(struct sim *sim, uint32_t from, uint32_t to)
@@ -143,6 +182,7 @@ static void send_sync(void *context, uint32_t from, uint32_t to, const uint8_t *
 		sim_reconnect_later(sim, from, to);
 		return;
 	}
+	arrives_us += queue(sim, from, to, size);
 	if (arrives_us <= link->free_us)
 		arrives_us = link->free_us + 1;
 	link->free_us = arrives_us;
@@ -301,6 +341,7 @@ void sim_take_sync(struct sim *sim, const struct sim_event *event)
 		sim_reconnect_later(sim, event->from, event->node);
 		return;
 	}
+	sim_note_arrival(sim, event);
 	if (event->is_damaged)
 		sim_take_damaged_sync(sim, event);
 	else

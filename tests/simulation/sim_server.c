@@ -261,6 +261,7 @@ static void happen(struct sim *sim, const struct sim_event *event)
 	case EVENT_FRAME:
 		if (sim_is_cut(sim, event))
 			break;
+		sim_note_arrival(sim, event);
 		if (event->is_damaged)
 			sim_take_damaged_frame(sim, event);
 		else

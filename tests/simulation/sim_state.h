@@ -25,12 +25,18 @@ enum sim_event_kind {
 	EVENT_MEND, /* a cut of limited time ends */
 };
 
+/* Arrivals that may happen again. */
+#define SIM_KEPT_MAX 64u
+
 /* What 'from' sends to 'to'. */
 struct link {
 	bool is_cut;
 	uint64_t connection; /* number of the channel; what an older one carried is lost */
 	bool is_broken;
 	uint64_t free_us; /* channels keep the order */
+	uint32_t bytes_per_s; /* until then; what it has taken is through at 'busy_us' */
+	uint64_t clogged_until_us;
+	uint64_t busy_us;
 };
 
 struct server {
@@ -82,6 +88,7 @@ struct sim {
 		fault_prngs[SIM_FAULT_COUNT]; /* one each, so that they do not change each other */
 	struct prng *chance; /* of sim_below(): 'prng', or the fault's that happens */
 	struct level levels[SIM_FAULT_COUNT];
+	struct sim_event kept[SIM_KEPT_MAX]; /* of the fault replay; without bytes: none */
 	struct aim aim;
 	uint32_t wanted[2]; /* what sim_any_node() gives next, the last first */
 	uint32_t wanted_count;
@@ -180,6 +187,12 @@ bool sim_damage(struct sim *sim, enum sim_event_kind kind, uint8_t *bytes, size_
 /* Events whose bytes are damaged: exactly one refusal is counted. */
 void sim_take_damaged_frame(struct sim *sim, const struct sim_event *event);
 void sim_take_damaged_sync(struct sim *sim, const struct sim_event *event);
+
+/* ---- sim_replay.c ---- */
+
+/* A datagram or frame of a migration is about to arrive: it may be kept, and others of long ago may follow it. */
+void sim_note_arrival(struct sim *sim, const struct sim_event *event);
+void sim_forget_arrivals(struct sim *sim);
 
 /* ---- sim_server.c ---- */
 

@@ -174,6 +174,7 @@ static void add(struct totals *totals, const struct sim_counts *counts)
 		totals->counts.faults[i] += counts->faults[i];
 	totals->counts.duration_us += counts->duration_us;
 	totals->counts.damaged += counts->damaged;
+	totals->counts.replayed += counts->replayed;
 	totals->counts.expired += counts->expired;
 	totals->counts.evicted += counts->evicted;
 	if (counts->longest_us > totals->counts.longest_us)
@@ -194,6 +195,8 @@ static void print_totals(const struct totals *totals)
 	}
 	if (counts->damaged)
 		printf(", %" PRIu64 " damaged frames refused", counts->damaged);
+	if (counts->replayed)
+		printf(", %" PRIu64 " replayed", counts->replayed);
 	if (counts->expired + counts->evicted)
 		printf(", %" PRIu64 " items expired, %" PRIu64 " evicted", counts->expired,
 		       counts->evicted);
