@@ -44,7 +44,7 @@ UNIT_SRC := $(filter-out tests/unit/unit_%.c,$(wildcard tests/unit/*.c tests/uni
 
 # Programs that run many nodes in one process, and what they share.
 SIMULATION_PROGRAM_SRC := $(wildcard tests/simulation/test_*.c) $(wildcard tests/simulation/gossip_cost.c tests/simulation/simulate.c) \
-	tests/simulation/migration_seeds.c tests/simulation/failpoints.c
+	tests/simulation/failpoints.c
 SIMULATION_SHARED_SRC := $(filter-out $(SIMULATION_PROGRAM_SRC),$(wildcard tests/simulation/*.c))
 
 # One program for each decoder; with LIBFUZZER=1 linked to look for inputs, else to run those of the corpus.

@@ -156,7 +156,7 @@ gossip-cost: $(BUILD)/tests/simulation/gossip_cost ## print what gossip costs at
 	$<
 
 .PHONY: build-tests
-build-tests: $(UNIT_BIN) $(SIMULATION_TEST_BIN) $(BUILD)/simulate $(BUILD)/failpoints $(BUILD)/migration-seeds $(FUZZ_BIN) ## build all test programs, run none
+build-tests: $(UNIT_BIN) $(SIMULATION_TEST_BIN) $(BUILD)/simulate $(BUILD)/failpoints $(FUZZ_BIN) ## build all test programs, run none
 
 # Two nodes in one thread, as the unit tests have them.
 $(BUILD)/tests/bench/bench_migration: $(BUILD)/obj/tests/bench/bench_migration.o \
@@ -164,13 +164,6 @@ $(BUILD)/tests/bench/bench_migration: $(BUILD)/obj/tests/bench/bench_migration.o
 	@mkdir -p $(@D)
 	$(call say,LINK,$@)
 	$(Q)$(CC) $(SANITIZE) -o $@ $^ -lcunit $(LIBS_CONTROL)
-
-$(BUILD)/migration-seeds: $(BUILD)/tests/simulation/migration_seeds
-	$(Q)cp $< $@
-
-.PHONY: migration-soak
-migration-soak: $(BUILD)/migration-seeds ## run seeds of migrations, the machines alone, for SOAK_SECONDS=600, from SEED=1 on
-	$< --seeds $(or $(SEED),1).. --seconds $(or $(SOAK_SECONDS),600)
 
 .PHONY: negative-controls
 CONTROLS_BIN := $(BUILD)/tests/simulation/test_migration_controls $(BUILD)/tests/simulation/test_data_controls
