@@ -312,8 +312,7 @@ void cluster_exchanged(struct cluster *cluster, const struct node_address *to,
 		       const struct bus_close *close)
 {
 	if (purpose->kind == CLUSTER_EXCHANGE_FENCE)
-		cluster_follow_fence(cluster, fence_answered(&cluster->fence, cluster_now(cluster),
-							     purpose->round, !close));
+		cluster_fence_answered(cluster, to, purpose->round, !close);
 	if (purpose->kind == CLUSTER_EXCHANGE_SPREAD)
 		cluster_spread_answered(cluster, purpose->round, !close);
 	if (close && close->kind == BUS_CLOSE_REFUSED)

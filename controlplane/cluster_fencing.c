@@ -5,7 +5,9 @@
 /* Members asked before the fence opens. */
 #define FENCE_ASK_MAX 64u
 
-/* Everybody who lives is asked for all that it knows; what could not be asked counts as no answer. */
+/* Everybody is asked for all that it knows; what could not be asked counts as no answer. The dead too: whoever says that they are may
+ * be late or wrong, and they may be the only ones who know what they own.
+ */
 static void ask_members(struct cluster *cluster)
 {
 	const struct cluster_exchange_purpose purpose = { CLUSTER_EXCHANGE_FENCE,
@@ -15,17 +17,39 @@ static void ask_members(struct cluster *cluster)
 	for (uint32_t i = 1; i < membership_index_end(cluster_members(cluster)); i++) {
 		const struct member *member = membership_at(cluster_members(cluster), i);
 
-		if (!member || member_state(member) != MEMBER_ALIVE || count == FENCE_ASK_MAX)
+		if (!member || member_state(member) > MEMBER_DEAD || count == FENCE_ASK_MAX)
 			continue;
-		count++;
 		if (cluster_exchange(cluster, &member->node.control, GOSSIP_SCOPE_ALL, purpose) ==
 		    0)
 			begun++;
+		else if (member_state(member) != MEMBER_ALIVE)
+			continue;
+		count++;
 	}
 	cluster_follow_fence(cluster, fence_asked(&cluster->fence, count));
 	for (; begun < count; begun++)
 		cluster_follow_fence(cluster, fence_answered(&cluster->fence, cluster_now(cluster),
 							     purpose.round, false));
+}
+
+/* Whether the round may go on without the member at 'control': it is thought dead, or nearly. */
+static bool may_be_silent(const struct cluster *cluster, const struct node_address *control)
+{
+	for (uint32_t i = 1; i < membership_index_end(cluster_members(cluster)); i++) {
+		const struct member *member = membership_at(cluster_members(cluster), i);
+
+		if (member && node_address_equals(&member->node.control, control) &&
+		    member_state(member) == MEMBER_ALIVE)
+			return false;
+	}
+	return true;
+}
+
+void cluster_fence_answered(struct cluster *cluster, const struct node_address *by, uint32_t round,
+			    bool is_ok)
+{
+	cluster_follow_fence(cluster, fence_answered(&cluster->fence, cluster_now(cluster), round,
+						     is_ok || may_be_silent(cluster, by)));
 }
 
 void cluster_follow_fence(struct cluster *cluster, enum fence_step step)

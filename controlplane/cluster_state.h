@@ -111,6 +111,9 @@ void cluster_tick_joining(struct cluster *cluster);
 
 void cluster_follow_fence(struct cluster *cluster, enum fence_step step);
 void cluster_tick_fence(struct cluster *cluster);
+/* The member at 'by' has told what it knows, in that round of questions; or it has not. */
+void cluster_fence_answered(struct cluster *cluster, const struct node_address *by, uint32_t round,
+			    bool is_ok);
 /* The partitions that somebody may yet bring: a living member takes or gives them, or this node does. */
 void cluster_collect_moving(const struct cluster *cluster, struct partition_set *moving);
 /* Takes back, empty, what this node owned when it died, once nobody can bring it any more. */

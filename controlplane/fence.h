@@ -21,8 +21,8 @@
  *        +-------------------> CLOSED ------------+
  *
  * A cut-off node's partitions may have been claimed by others. So a fence opens only after every living
- * member has told what it knows. A node that joins starts behind a closed fence, a founder with an open
- * one.
+ * member has told what it knows, and those that are thought dead had the time to object. A node that
+ * joins starts behind a closed fence, a founder with an open one.
  */
 enum fence_state {
 	FENCE_CLOSED,
