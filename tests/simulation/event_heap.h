@@ -14,6 +14,7 @@ struct sim_event {
 	uint32_t node;
 	uint32_t from;
 	uint32_t partition;
+	uint32_t home; /* of whom is asked, or answers */
 	uint64_t
 		life; /* of the node when the event was made; the harness skips those of earlier lives */
 	uint64_t number;

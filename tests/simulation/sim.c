@@ -7,6 +7,8 @@
 
 #define SETTLE_US_MAX (UINT64_C(240) * 1000000)
 #define FOUNDED_US 50000u
+#define CLOCK_ERROR_MS                                                                             \
+	20000000u /* more than all jumps and rates make; nothing is said of the time to live then */
 
 static bool is_of_node(const struct sim_event *event)
 {
@@ -171,9 +173,25 @@ static void choose(struct sim *sim)
 	sim->history.is_evicting = sim_has(sim, SIM_FAULT_EXPIRY) && sim_below(sim, 3) == 0;
 }
 
+/* Clocks keep their rates, so the end of all faults does not change them. */
+static void set_clocks(struct sim *sim)
+{
+	struct prng *prng = &sim->fault_prngs[SIM_FAULT_NUMBER_CLOCK];
+
+	if (sim_has(sim, SIM_FAULT_CLOCK | SIM_FAULT_REBIRTH))
+		sim->history.clock_error_ms = CLOCK_ERROR_MS;
+	if (!sim_has(sim, SIM_FAULT_CLOCK))
+		return;
+	for (uint32_t i = 0; i < sim->node_count; i++)
+		sim->servers[i].clock.rate_ppm =
+			SIM_RATE_PPM_MIN +
+			(int32_t)prng_below(prng, SIM_RATE_PPM_MAX - SIM_RATE_PPM_MIN + 1);
+}
+
 static void begin(struct sim *sim)
 {
 	sim->now_us = 1000000;
+	set_clocks(sim);
 	for (uint32_t i = 0; i < sim->node_count; i++)
 		sim_start_node(sim, i);
 	sim_node_found(sim->servers[0].node);

@@ -31,11 +31,15 @@
 	TRAIT(EXPIRY, expiry, "values expire; in some seeds full nodes evict")                     \
 	FAULT(STALL, stall, 6,                                                                     \
 	      "a worker core stands still, some time beyond what is noticed; the others go on")    \
-	FAULT(AIM, aim, 8, "a fault strikes when a migration comes into a phase")                   \
+	FAULT(AIM, aim, 8, "a fault strikes when a migration comes into a phase")                  \
 	FAULT(TRUNCATE, truncate, 4, "datagrams and frames of migrations arrive cut short")        \
 	FAULT(CORRUPT, corrupt, 4, "datagrams and frames of migrations arrive altered")            \
 	FAULT(REPLAY, replay, 5, "what arrived long ago arrives again")                            \
-	FAULT(CLOG, clog, 6, "a link takes bytes slowly, in one direction or both")
+	FAULT(CLOG, clog, 6, "a link takes bytes slowly, in one direction or both")                \
+	FAULT(CLOCK, clock, 4, "monotonic clocks differ in their rate, wall clocks jump")          \
+	FAULT(REBIRTH, rebirth, 4,                                                                 \
+	      "a node dies and returns at once: with a wall clock that was set back, or at "       \
+	      "another address")
 
 /* clang-format off */
 enum sim_fault_number {
@@ -94,9 +98,9 @@ struct sim_counts {
 	uint64_t aborts;                  /* jobs that ended otherwise */
 	uint64_t limits;                  /* claims at the known limits of docs/migration.md */
 	uint64_t faults[SIM_FAULT_COUNT]; /* how often each happened */
-	uint64_t damaged;                 /* datagrams and frames that arrived so, and were refused */
-	uint64_t replayed;                /* datagrams and frames that arrived again long after */
-	uint64_t expired;                 /* items of nodes that lived to the end */
+	uint64_t damaged;  /* datagrams and frames that arrived so, and were refused */
+	uint64_t replayed; /* datagrams and frames that arrived again long after */
+	uint64_t expired;  /* items of nodes that lived to the end */
 	uint64_t evicted;
 	uint64_t stalls;      /* that nodes noticed */
 	uint64_t duration_us; /* of virtual time */

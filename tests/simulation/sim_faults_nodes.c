@@ -2,6 +2,8 @@
 /* Faults of nodes, and what operators do at a bad moment. */
 #include "tests/simulation/sim_state.h"
 
+#define WALL_MS_MAX 3600000u
+
 /* Nodes that know nothing: a cluster without a disk lives as long as a majority remembers. */
 static uint32_t down_count(const struct sim *sim)
 {
@@ -12,15 +14,56 @@ static uint32_t down_count(const struct sim *sim)
 	return count;
 }
 
-bool sim_act_crash(struct sim *sim)
+/* Kills the node, unless that were too many; it starts anew within so long. */
+static bool kill(struct sim *sim, uint32_t node, uint32_t most_us)
 {
-	uint32_t node = sim_any_node(sim);
-
 	if (!sim->servers[node].node || 2 * (down_count(sim) + 1) >= sim->node_count)
 		return false;
 	sim_crash_node(sim, node);
 	sim_push(sim, (struct sim_event){ .kind = EVENT_RESTART, .node = node },
-		 100000 + sim_below(sim, 20000000), NULL, 0);
+		 100000 + sim_below(sim, most_us), NULL, 0);
+	return true;
+}
+
+bool sim_act_crash(struct sim *sim)
+{
+	return kill(sim, sim_any_node(sim), 20000000);
+}
+
+static void set_wall(struct sim *sim, uint32_t index, int64_t wall_ms)
+{
+	struct server *server = sim_server_of(sim, index);
+
+	sim_tell(sim, "the wall clock of node %u jumps by %.3f s", index,
+		 (double)(wall_ms - server->clock.wall_ms) / 1000);
+	server->clock.wall_ms = wall_ms;
+	if (server->node)
+		sim_node_set_wall(server->node, wall_ms);
+}
+
+bool sim_act_clock(struct sim *sim)
+{
+	int64_t wall_ms = (int64_t)sim_below(sim, WALL_MS_MAX);
+	uint32_t node = sim_any_node(sim);
+
+	set_wall(sim, node, sim_below(sim, 2) ? wall_ms : -wall_ms);
+	return true;
+}
+
+bool sim_act_rebirth(struct sim *sim)
+{
+	uint32_t node = sim_any_node(sim);
+	bool is_moving = sim_below(sim, 2);
+
+	if (!kill(sim, node, 5000000))
+		return false;
+	if (is_moving) {
+		sim->homes[node]++;
+		sim_tell(sim, "node %u will have address %u", node, sim->homes[node]);
+	} else {
+		set_wall(sim, node,
+			 sim->servers[node].clock.wall_ms - (int64_t)sim_below(sim, WALL_MS_MAX));
+	}
 	return true;
 }
 

@@ -160,7 +160,10 @@ void sim_history_end_removal(struct sim_history *history, uint32_t number, uint3
 		sim_history_violate(history, was_present ? 3 : 2,
 				    "%s: removal %u found it %s; the last write was %u", key->name,
 				    write, was_present ? "present" : "absent", key->before);
-	sim_history_end_write(history, number, write, SIM_DONE);
+	/* What had expired where it was removed may be there yet by the clock of the partition's next owner. */
+	sim_history_end_write(history, number, write,
+			      !was_present && may_come_back(history, before) ? SIM_UNKNOWN
+									     : SIM_DONE);
 }
 
 /* ---- reads of registers ---- */

@@ -13,7 +13,7 @@
 #define RECONNECT_US_MAX 400000u
 #define DATAGRAM_SIZE 2048u  /* and less */
 #define QUEUE_US_MAX 300000u /* of datagrams that wait for a clogged link */
-#define DELAY_US_MAX 200u /* in fair weather */
+#define DELAY_US_MAX 200u    /* in fair weather */
 
 static uint64_t delay(struct sim *sim)
 {
@@ -90,15 +90,30 @@ struct bus_crypto *sim_create_bus(struct sim *sim)
 	return bus;
 }
 
-static void send_gossip(void *context, uint32_t from, uint32_t to, const uint8_t *bytes,
+static uint32_t address_of(const struct sim *sim, uint32_t index)
+{
+	return sim_node_address(index, sim->homes[index]);
+}
+
+/* Whether anybody is there. */
+static bool is_home(const struct sim *sim, uint32_t address)
+{
+	return address_of(sim, sim_node_index_at(address)) == address;
+}
+
+static void send_gossip(void *context, uint32_t from, uint32_t address, const uint8_t *bytes,
 			size_t size)
 {
 	struct sim *sim = context;
 	uint8_t sealed[BUS_DATAGRAM_SIZE_MAX];
 
 	size = bus_seal(sim_server_of(sim, from)->bus, bytes, size, sealed);
-	throw_datagram(sim, (struct sim_event){ .kind = EVENT_GOSSIP, .node = to, .from = from },
-		       sealed, size);
+	if (is_home(sim, address))
+		throw_datagram(sim,
+			       (struct sim_event){ .kind = EVENT_GOSSIP,
+						   .node = sim_node_index_at(address),
+						   .from = from },
+			       sealed, size);
 }
 
 void sim_take_gossip(struct sim *sim, const struct sim_event *event)
@@ -113,24 +128,27 @@ void sim_take_gossip(struct sim *sim, const struct sim_event *event)
 	if (event->is_damaged ? result == BUS_OK : result != BUS_OK && result != BUS_REPLAYED)
 		sim_history_violate(&sim->history, SIM_INVARIANT_REFUSAL,
 				    "node %u opens a %s datagram of the bus: %s", event->node,
-				    event->is_damaged ? "damaged" : "good", bus_result_name(result));
+				    event->is_damaged ? "damaged" : "good",
+				    bus_result_name(result));
 	if (event->is_replayed && event->number == server->life && result == BUS_OK)
 		sim_history_violate(&sim->history, SIM_INVARIANT_REFUSAL,
 				    "node %u opens a datagram of the bus again", event->node);
 	if (result != BUS_OK)
 		return;
 	sim_note_arrival(sim, event);
-	sim_node_take_gossip(server->node, sim->now_us, event->from, plain, size);
+	sim_node_take_gossip(server->node, sim->now_us, address_of(sim, event->from), plain, size);
 }
 
-static void send_ask(void *context, uint32_t from, uint32_t to, enum sim_purpose purpose,
+static void send_ask(void *context, uint32_t from, uint32_t address, enum sim_purpose purpose,
 		     uint32_t round, const uint8_t *bytes, size_t size)
 {
 	struct sim *sim = context;
+	uint32_t to = sim_node_index_at(address);
 
 	sim_push(sim,
 		 (struct sim_event){ .kind = EVENT_ASK,
 				     .node = to,
+				     .home = sim_node_home_at(address),
 				     .from = from,
 				     .partition = purpose,
 				     .number = round,
@@ -147,6 +165,7 @@ static void send_answer(void *context, uint32_t from, const uint8_t *bytes, size
 		 (struct sim_event){ .kind = EVENT_ANSWER,
 				     .node = sim->asker,
 				     .from = from,
+				     .home = sim->homes[from],
 				     .partition = (uint32_t)(sim->asked & 3),
 				     .number = sim->asked >> 2,
 				     .life = sim->asker_life },
@@ -273,12 +292,14 @@ void sim_ask(struct sim *sim, const struct sim_event *event)
 	const struct sim_event failed = { .kind = EVENT_UNANSWERED,
 					  .node = event->from,
 					  .from = event->node,
+					  .home = event->home,
 					  .partition = event->partition,
 					  .number = event->number,
 					  .life = event->life };
 
 	sim->is_answered = false;
-	if (server->node && !sim_link_of(sim, event->from, event->node)->is_cut) {
+	if (server->node && event->home == sim->homes[event->node] &&
+	    !sim_link_of(sim, event->from, event->node)->is_cut) {
 		sim->asker = event->from;
 		sim->asker_life = event->life;
 		sim->asked = event->number << 2 | event->partition;
@@ -319,14 +340,14 @@ void sim_reconnect(struct sim *sim, const struct sim_event *event)
 void sim_take_answer(struct sim *sim, const struct sim_event *event)
 {
 	struct sim_node *node = sim_server_of(sim, event->node)->node;
+	uint32_t address = sim_node_address(event->from, event->home);
 
 	if (event->kind == EVENT_UNANSWERED || sim_link_of(sim, event->from, event->node)->is_cut)
-		sim_node_unanswered(node, sim->now_us, event->from,
-				    (enum sim_purpose)event->partition, (uint32_t)event->number);
+		sim_node_unanswered(node, sim->now_us, address, (enum sim_purpose)event->partition,
+				    (uint32_t)event->number);
 	else
-		sim_node_answered(node, sim->now_us, event->from,
-				  (enum sim_purpose)event->partition, (uint32_t)event->number,
-				  event->bytes, event->size);
+		sim_node_answered(node, sim->now_us, address, (enum sim_purpose)event->partition,
+				  (uint32_t)event->number, event->bytes, event->size);
 }
 
 void sim_take_sync(struct sim *sim, const struct sim_event *event)

@@ -11,7 +11,6 @@
 #include "dataplane/packet_format.h"
 #include "dataplane/wire_codec.h"
 
-#define UNIX_MS UINT64_C(1700000000000) /* of a unit node's first moment */
 #define FENCE_MS 5000u
 #define FRAME_SIZE 2048u
 
@@ -32,7 +31,9 @@ static uint64_t now_ms(void *context)
 
 static uint64_t unix_ms(void *context)
 {
-	return UNIX_MS + now_ms(context);
+	const struct sim_node *node = context;
+
+	return SIM_UNIX_MS + now_ms(context) + (uint64_t)node->options.clock.wall_ms;
 }
 
 static void random_bytes(void *context, void *bytes, size_t size)
@@ -43,17 +44,37 @@ static void random_bytes(void *context, void *bytes, size_t size)
 		((uint8_t *)bytes)[i] = (uint8_t)(prng_next(&node->prng) >> 32);
 }
 
-static struct node_address address_of(uint32_t index)
+uint32_t sim_node_address(uint32_t index, uint32_t home)
 {
-	return node_address_ipv4(0x0a000001u + index, GOSSIP_PORT_DEFAULT);
+	return home << 8 | index;
 }
 
-/* UINT32_MAX: no node has it. */
-static uint32_t index_of_address(const struct sim_node *node, const struct node_address *address)
+uint32_t sim_node_index_at(uint32_t address)
 {
-	uint32_t index = node_address_to_ipv4(address) - 0x0a000001u;
+	return address & 255;
+}
 
-	return index < node->options.node_count ? index : UINT32_MAX;
+uint32_t sim_node_home_at(uint32_t address)
+{
+	return address >> 8;
+}
+
+static struct node_address control_at(uint32_t address)
+{
+	return node_address_ipv4(0x0a000001u + address, GOSSIP_PORT_DEFAULT);
+}
+
+static struct node_address address_of(const struct sim_node *node, uint32_t index)
+{
+	return control_at(sim_node_address(index, node->options.homes[index]));
+}
+
+/* UINT32_MAX: no node ever had it. */
+static uint32_t address_from(const struct sim_node *node, const struct node_address *control)
+{
+	uint32_t address = node_address_to_ipv4(control) - 0x0a000001u;
+
+	return sim_node_index_at(address) < node->options.node_count ? address : UINT32_MAX;
 }
 
 static void make_name(char name[NODE_NAME_SIZE], uint32_t index)
@@ -78,11 +99,29 @@ static uint32_t index_of_id(const struct sim_node *node, uint64_t id)
 	return UINT32_MAX;
 }
 
+static uint64_t by_own_clock(const struct sim_node *node, uint64_t true_us)
+{
+	return true_us + (uint64_t)((int64_t)true_us * node->options.clock.rate_ppm / 1000000);
+}
+
+/* Rounded up: then it is so late. */
+static uint64_t by_true_clock(const struct sim_node *node, uint64_t own_us)
+{
+	uint64_t rate_ppm = (uint64_t)(1000000 + node->options.clock.rate_ppm);
+
+	return (own_us * 1000000 + rate_ppm - 1) / rate_ppm;
+}
+
 static void set_clocks(struct sim_node *node, uint64_t now_us)
 {
-	node->now_us = now_us;
-	unit_node_advance(&node->dataplane.node, now_us / 1000 - node->told_ms);
-	node->told_ms = now_us / 1000;
+	node->now_us = by_own_clock(node, now_us);
+	unit_node_advance(&node->dataplane.node, node->now_us / 1000 - node->told_ms);
+	node->told_ms = node->now_us / 1000;
+}
+
+void sim_node_set_wall(struct sim_node *node, int64_t wall_ms)
+{
+	node->options.clock.wall_ms = wall_ms;
 }
 
 /* ---- what the cluster wants ---- */
@@ -92,10 +131,10 @@ static void cluster_sends(void *context, const struct node_address *to, const ui
 {
 	struct sim_node *node = context;
 	const struct sim_node_host *host = &node->options.host;
-	uint32_t index = index_of_address(node, to);
+	uint32_t address = address_from(node, to);
 
-	if (index != UINT32_MAX)
-		host->gossip(host->context, node->options.index, index, bytes, size);
+	if (address != UINT32_MAX)
+		host->gossip(host->context, node->options.index, address, bytes, size);
 }
 
 /* The state goes out when the turn is over, as it does when a channel is opened first. */
@@ -103,11 +142,11 @@ static int cluster_asks(void *context, const struct node_address *to, enum gossi
 			const struct cluster_exchange_purpose *purpose)
 {
 	struct sim_node *node = context;
-	uint32_t index = index_of_address(node, to);
+	uint32_t address = address_from(node, to);
 
-	if (index == UINT32_MAX || node->ask_count == SIM_NODE_ASK_MAX)
+	if (address == UINT32_MAX || node->ask_count == SIM_NODE_ASK_MAX)
 		return -ENOBUFS;
-	node->asks[node->ask_count++] = (struct sim_ask){ index, scope, *purpose };
+	node->asks[node->ask_count++] = (struct sim_ask){ address, scope, *purpose };
 	return 0;
 }
 
@@ -177,7 +216,7 @@ static void send_asks(struct sim_node *node)
 		const struct sim_ask *ask = &node->asks[i];
 		size_t size = put_state(node, put_open(node), true, ask->scope);
 
-		host->ask(host->context, node->options.index, ask->to,
+		host->ask(host->context, node->options.index, ask->address,
 			  (enum sim_purpose)ask->purpose.kind, ask->purpose.round, node->message,
 			  size);
 	}
@@ -216,7 +255,7 @@ static void make_self(struct sim_node *node, struct node *self)
 		.id = node->id,
 		.generation = options->generation,
 		.state = NODE_ACTIVE,
-		.control = address_of(options->index),
+		.control = address_of(node, options->index),
 		.data = node_address_ipv4(UNIT_NODE_IPV4 + options->index, UNIT_NODE_PORT),
 		.workers = (uint16_t)options->worker_count,
 		.weight = NODE_WEIGHT_DEFAULT,
@@ -240,7 +279,7 @@ static void make_config(struct sim_node *node, struct cluster_config *config)
 	make_self(node, &config->self);
 	for (uint32_t i = 0; i < node->options.node_count; i++) {
 		if (i != node->options.index)
-			config->seeds[config->seed_count++] = address_of(i);
+			config->seeds[config->seed_count++] = address_of(node, i);
 	}
 }
 
@@ -297,7 +336,8 @@ static void create_dataplane(struct sim_node *node)
 	};
 
 	unit_dataplane_create(&node->dataplane, &options);
-	unit_node_advance(&node->dataplane.node, node->told_ms);
+	unit_node_advance(&node->dataplane.node,
+			  node->told_ms + (uint64_t)node->options.clock.wall_ms);
 }
 
 struct sim_node *sim_node_create(const struct sim_node_options *options)
@@ -307,8 +347,8 @@ struct sim_node *sim_node_create(const struct sim_node_options *options)
 	require(node, "no memory");
 	node->options = *options;
 	node->id = sim_node_id(options->index);
-	node->now_us = options->now_us;
-	node->told_ms = options->now_us / 1000;
+	node->now_us = by_own_clock(node, options->now_us);
+	node->told_ms = node->now_us / 1000;
 	prng_init(&node->prng, options->seed);
 	node->world = (struct world){ now_ms, unix_ms, random_bytes, node };
 	node->log = *options->log;
@@ -373,7 +413,7 @@ uint64_t sim_node_due_us(const struct sim_node *node)
 	uint64_t migrator_us = node->now_us + wait_ms * 1000;
 	uint64_t cluster_us = cluster_due_ms(node->cluster) * 1000;
 
-	return cluster_us < migrator_us ? cluster_us : migrator_us;
+	return by_true_clock(node, cluster_us < migrator_us ? cluster_us : migrator_us);
 }
 
 /* ---- what comes ---- */
@@ -412,10 +452,10 @@ void sim_node_take_frame(struct sim_node *node, uint64_t now_us, const uint8_t *
 	send_frames(node);
 }
 
-void sim_node_take_gossip(struct sim_node *node, uint64_t now_us, uint32_t from,
+void sim_node_take_gossip(struct sim_node *node, uint64_t now_us, uint32_t from_address,
 			  const uint8_t *bytes, size_t size)
 {
-	const struct node_address address = address_of(from);
+	const struct node_address address = control_at(from_address);
 
 	set_clocks(node, now_us);
 	cluster_take_datagram(node->cluster, &address, bytes, size);
@@ -449,18 +489,18 @@ void sim_node_take_ask(struct sim_node *node, uint64_t now_us, const uint8_t *by
 	send_asks(node);
 }
 
-static void exchanged(struct sim_node *node, uint32_t with, enum sim_purpose purpose,
+static void exchanged(struct sim_node *node, uint32_t with_address, enum sim_purpose purpose,
 		      uint32_t round, const struct bus_close *close)
 {
 	const struct cluster_exchange_purpose wanted = { (enum cluster_exchange_kind)purpose,
 							 round };
-	const struct node_address address = address_of(with);
+	const struct node_address address = control_at(with_address);
 
 	cluster_exchanged(node->cluster, &address, &wanted, close);
 	send_asks(node);
 }
 
-void sim_node_answered(struct sim_node *node, uint64_t now_us, uint32_t from,
+void sim_node_answered(struct sim_node *node, uint64_t now_us, uint32_t from_address,
 		       enum sim_purpose purpose, uint32_t round, const uint8_t *bytes, size_t size)
 {
 	size_t greeting = wire_get_u16(bytes);
@@ -473,22 +513,22 @@ void sim_node_answered(struct sim_node *node, uint64_t now_us, uint32_t from,
 	require(bus_answer_decode(&answer, bytes + sizeof(uint16_t), greeting) == 0, "no answer");
 	if (answer.refusal == BUS_ACCEPTED) {
 		cluster_take_state(node->cluster, state, (size_t)(bytes + size - state), &scope);
-		exchanged(node, from, purpose, round, NULL);
+		exchanged(node, from_address, purpose, round, NULL);
 		return;
 	}
 	close.refusal = answer.refusal;
 	close.peer = answer.peer;
 	memcpy(close.detail, answer.detail, sizeof(close.detail));
-	exchanged(node, from, purpose, round, &close);
+	exchanged(node, from_address, purpose, round, &close);
 }
 
-void sim_node_unanswered(struct sim_node *node, uint64_t now_us, uint32_t from,
+void sim_node_unanswered(struct sim_node *node, uint64_t now_us, uint32_t from_address,
 			 enum sim_purpose purpose, uint32_t round)
 {
 	const struct bus_close close = { .kind = BUS_CLOSE_TIMEOUT };
 
 	set_clocks(node, now_us);
-	exchanged(node, from, purpose, round, &close);
+	exchanged(node, from_address, purpose, round, &close);
 }
 
 void sim_node_take_sync(struct sim_node *node, uint64_t now_us, uint32_t from, const uint8_t *bytes,

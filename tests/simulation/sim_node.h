@@ -23,10 +23,11 @@ enum sim_purpose {
 /* Where a node's doings go. 'node' is the index of the one that does it, or that it is for. */
 struct sim_node_host {
 	void *context;
-	void (*gossip)(void *context, uint32_t from, uint32_t to, const uint8_t *bytes,
+	/* 'address' is a sim_node_address(), here and for asks. */
+	void (*gossip)(void *context, uint32_t from, uint32_t address, const uint8_t *bytes,
 		       size_t size);
 	/* A state that asks for one in return: sim_node_answered() follows, or sim_node_unanswered(). */
-	void (*ask)(void *context, uint32_t from, uint32_t to, enum sim_purpose purpose,
+	void (*ask)(void *context, uint32_t from, uint32_t address, enum sim_purpose purpose,
 		    uint32_t round, const uint8_t *bytes, size_t size);
 	/* The answer to the ask that is being taken. */
 	void (*answer)(void *context, uint32_t from, const uint8_t *bytes, size_t size);
@@ -40,6 +41,15 @@ struct sim_node_host {
 	void (*routed)(void *context, uint32_t node, const struct route_table *table);
 };
 
+/* A node's clocks. */
+struct sim_clock {
+	int32_t rate_ppm; /* of the monotonic one: so many microseconds more in a second */
+	int64_t wall_ms;  /* ahead of true time */
+};
+
+/* Unix time when the simulation begins. */
+#define SIM_UNIX_MS UINT64_C(1700000000000)
+
 struct sim_node_options {
 	uint32_t index;
 	uint32_t node_count;
@@ -49,6 +59,8 @@ struct sim_node_options {
 	bool is_evicting; /* when that is full */
 	uint64_t ring_size;
 	uint64_t generation;
+	struct sim_clock clock;
+	const uint32_t *homes; /* of each node: see sim_node_address() */
 	uint64_t seed;
 	uint64_t now_us;
 	struct migration_options migration;
@@ -58,7 +70,7 @@ struct sim_node_options {
 
 /* An exchange that is wanted. */
 struct sim_ask {
-	uint32_t to;
+	uint32_t address;
 	enum gossip_scope scope;
 	struct cluster_exchange_purpose purpose;
 };
@@ -68,7 +80,7 @@ struct sim_ask {
 struct sim_node {
 	struct sim_node_options options;
 	uint64_t id;
-	uint64_t now_us;
+	uint64_t now_us; /* by its monotonic clock */
 	struct prng prng;
 	struct world world;
 	struct log log;
@@ -93,7 +105,15 @@ void sim_node_destroy(struct sim_node *node);
 void sim_node_found(struct sim_node *node);
 void sim_node_join(struct sim_node *node);
 
-/* All below set the node's clocks first. */
+/* The wall clock jumps: to so many milliseconds ahead of true time. The data plane's is that of the start. */
+void sim_node_set_wall(struct sim_node *node, int64_t wall_ms);
+
+/* Where the control plane of a node is: its home changes when it returns under another address. */
+uint32_t sim_node_address(uint32_t index, uint32_t home);
+uint32_t sim_node_index_at(uint32_t address);
+uint32_t sim_node_home_at(uint32_t address);
+
+/* All below set the node's clocks first, from true time. */
 
 /* From its next turn on these workers (bits) stand still. */
 void sim_node_stall(struct sim_node *node, uint64_t workers);
@@ -109,13 +129,13 @@ uint32_t sim_node_worker_of(const struct sim_node *node, const uint8_t *frame, s
 uint64_t sim_node_due_us(const struct sim_node *node);
 
 void sim_node_take_frame(struct sim_node *node, uint64_t now_us, const uint8_t *frame, size_t size);
-void sim_node_take_gossip(struct sim_node *node, uint64_t now_us, uint32_t from,
+void sim_node_take_gossip(struct sim_node *node, uint64_t now_us, uint32_t from_address,
 			  const uint8_t *bytes, size_t size);
 /* An ask of another node; host.answer() is called meanwhile when it is to be answered. */
 void sim_node_take_ask(struct sim_node *node, uint64_t now_us, const uint8_t *bytes, size_t size);
-void sim_node_answered(struct sim_node *node, uint64_t now_us, uint32_t from,
+void sim_node_answered(struct sim_node *node, uint64_t now_us, uint32_t from_address,
 		       enum sim_purpose purpose, uint32_t round, const uint8_t *bytes, size_t size);
-void sim_node_unanswered(struct sim_node *node, uint64_t now_us, uint32_t from,
+void sim_node_unanswered(struct sim_node *node, uint64_t now_us, uint32_t from_address,
 			 enum sim_purpose purpose, uint32_t round);
 void sim_node_take_sync(struct sim_node *node, uint64_t now_us, uint32_t from, const uint8_t *bytes,
 			size_t size);

@@ -73,6 +73,14 @@ void sim_stall_worker(struct sim *sim, uint32_t index, uint32_t worker, uint64_t
 		sim->history.stalled_until_us = server->stalled_until_us[worker];
 }
 
+/* As the daemon makes it: by the wall clock. */
+static uint64_t generation(const struct sim *sim, const struct server *server)
+{
+	uint64_t unix_ms = SIM_UNIX_MS + sim->now_us / 1000 + (uint64_t)server->clock.wall_ms;
+
+	return unix_ms << 8 | (server->life & 255);
+}
+
 void sim_start_node(struct sim *sim, uint32_t index)
 {
 	struct server *server = sim_server_of(sim, index);
@@ -84,7 +92,9 @@ void sim_start_node(struct sim *sim, uint32_t index)
 		.memory_bytes = memory_of(sim),
 		.is_evicting = sim->history.is_evicting,
 		.ring_size = UINT64_C(65536),
-		.generation = (sim->now_us / 1000 + 1) << 8 | (server->life & 255),
+		.generation = generation(sim, server),
+		.clock = server->clock,
+		.homes = sim->homes,
 		.seed = prng_next(&sim->prng),
 		.now_us = sim->now_us,
 		.log = &sim->log,

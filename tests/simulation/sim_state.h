@@ -28,6 +28,10 @@ enum sim_event_kind {
 /* Arrivals that may happen again. */
 #define SIM_KEPT_MAX 64u
 
+/* Clocks may run so much slower or faster than true time: docs/migration.md says what that must hold for. */
+#define SIM_RATE_PPM_MIN (-250000)
+#define SIM_RATE_PPM_MAX 400000
+
 /* What 'from' sends to 'to'. */
 struct link {
 	bool is_cut;
@@ -41,6 +45,7 @@ struct link {
 
 struct server {
 	struct sim_node *node; /* NULL while it is down */
+	struct sim_clock clock;
 	uint64_t life;
 	bool is_back;       /* in this life it has joined, and asked the others what it missed */
 	uint64_t turn_us;   /* of the TURN event that counts */
@@ -106,6 +111,7 @@ struct sim {
 	bool is_sealed; /* the bus has a key */
 	bool is_healed;
 	struct server servers[SIM_NODE_MAX];
+	uint32_t homes[SIM_NODE_MAX]; /* at which address each node is */
 	struct link links[SIM_NODE_MAX][SIM_NODE_MAX];
 	struct sim_client clients[SIM_CLIENT_MAX];
 	uint64_t client_due_us[SIM_CLIENT_MAX];

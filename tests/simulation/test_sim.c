@@ -380,6 +380,20 @@ static void run_with(uint32_t fault, struct sim_counts *counts)
 	CU_ASSERT(counts->moves > 0);
 }
 
+static void clocks_that_differ_by_a_third_up_or_down_do_no_harm(void)
+{
+	struct sim_counts counts;
+
+	run_with(SIM_FAULT_NUMBER_CLOCK, &counts);
+}
+
+static void nodes_return_with_older_generations_and_elsewhere(void)
+{
+	struct sim_counts counts;
+
+	run_with(SIM_FAULT_NUMBER_REBIRTH, &counts);
+}
+
 static void a_worker_that_stands_still_is_noticed_and_waited_for(void)
 {
 	struct sim_counts counts;
@@ -443,6 +457,8 @@ int main(void)
 		UNIT_TEST(a_rest_that_no_write_explains_is_found),
 		UNIT_TEST(same_seed_same_trace),
 		UNIT_TEST(in_fair_weather_every_request_is_answered),
+		UNIT_TEST(clocks_that_differ_by_a_third_up_or_down_do_no_harm),
+		UNIT_TEST(nodes_return_with_older_generations_and_elsewhere),
 		UNIT_TEST(a_worker_that_stands_still_is_noticed_and_waited_for),
 		UNIT_TEST(invariants_hold_under_faults),
 		{ NULL, NULL },
