@@ -162,7 +162,8 @@ $(BUILD)/tests/fuzz/%: $(BUILD)/obj/tests/fuzz/%.o $(call obj,$(FUZZ_SHARED_SRC)
 	$(call say,LINK,$@)
 	$(Q)$(CC) $(SANITIZE) $(if $(LIBFUZZER),-fsanitize=fuzzer) -o $@ $(filter %.o,$^) $(filter %.a,$^) -lcunit $(LIBS_CONTROL)
 
-$(BUILD)/tests/model/%: $(BUILD)/obj/tests/model/%.o $(LIB_CONTROLPLANE) $(LIB_DATAPLANE) $(LIB_STORAGE)
+$(BUILD)/tests/model/%: $(BUILD)/obj/tests/model/%.o $(call obj,$(wildcard tests/model/model_*.c)) \
+		$(LIB_CONTROLPLANE) $(LIB_DATAPLANE) $(LIB_STORAGE)
 	@mkdir -p $(@D)
 	$(call say,LINK,$@)
 	$(Q)$(CC) $(SANITIZE) -o $@ $^ $(LIBS_CONTROL)
