@@ -39,7 +39,12 @@
 	FAULT(CLOCK, clock, 4, "monotonic clocks differ in their rate, wall clocks jump")          \
 	FAULT(REBIRTH, rebirth, 4,                                                                 \
 	      "a node dies and returns at once: with a wall clock that was set back, or at "       \
-	      "another address")
+	      "another address")                                                                   \
+	FAULT(OPERATORS, operators, 8,                                                             \
+	      "orders in one moment: two targets, cancels at both ends, a plan while moves run")   \
+	TRAIT(FULL, full,                                                                          \
+	      "one migration at a time each way, a ring of 4 KB for its writes, mailboxes of two " \
+	      "frames")
 
 /* clang-format off */
 enum sim_fault_number {

@@ -312,8 +312,8 @@ static void create_migrator(struct sim_node *node)
 		.reader = &node->dataplane.reader,
 		.world = &node->world,
 		.log = &node->log,
-		.source_max = 4,
-		.target_max = 4,
+		.source_max = node->options.job_max,
+		.target_max = node->options.job_max,
 		.ring_size = node->options.ring_size,
 		.migration = node->options.migration,
 		.host = { node, migrator_sends, migrator_resets, wake },
@@ -331,6 +331,7 @@ static void create_dataplane(struct sim_node *node)
 		.partition_count = node->options.partition_count,
 		.memory_limit_bytes = node->options.memory_bytes,
 		.is_evicting = node->options.is_evicting,
+		.mailbox_capacity = node->options.mailbox_capacity,
 		.number = node->options.index,
 		.life = node->options.generation,
 	};

@@ -58,6 +58,8 @@ struct sim_node_options {
 	size_t memory_bytes;
 	bool is_evicting; /* when that is full */
 	uint64_t ring_size;
+	uint32_t job_max;          /* migrations each way */
+	uint32_t mailbox_capacity; /* 0 = that of a unit node */
 	uint64_t generation;
 	struct sim_clock clock;
 	const uint32_t *homes; /* of each node: see sim_node_address() */

@@ -394,6 +394,13 @@ static void nodes_return_with_older_generations_and_elsewhere(void)
 	run_with(SIM_FAULT_NUMBER_REBIRTH, &counts);
 }
 
+static void orders_that_meet_end_in_one_owner(void)
+{
+	struct sim_counts counts;
+
+	run_with(SIM_FAULT_NUMBER_OPERATORS, &counts);
+}
+
 static void a_worker_that_stands_still_is_noticed_and_waited_for(void)
 {
 	struct sim_counts counts;
@@ -459,6 +466,7 @@ int main(void)
 		UNIT_TEST(in_fair_weather_every_request_is_answered),
 		UNIT_TEST(clocks_that_differ_by_a_third_up_or_down_do_no_harm),
 		UNIT_TEST(nodes_return_with_older_generations_and_elsewhere),
+		UNIT_TEST(orders_that_meet_end_in_one_owner),
 		UNIT_TEST(a_worker_that_stands_still_is_noticed_and_waited_for),
 		UNIT_TEST(invariants_hold_under_faults),
 		{ NULL, NULL },
