@@ -229,6 +229,7 @@ static void answer_hello(struct fuzz_servers *servers, struct fuzz_server *serve
 			server->session_id = (uint32_t)++servers->counter;
 			server->token = next_number(servers);
 			server->nonce = hello.client_nonce;
+			memset(server->answered, 0, sizeof(server->answered));
 		}
 		wire_put_u32(packet->bytes + WIRE_AT_SESSION_ID, server->session_id);
 		wire_put_u64(packet->bytes + WIRE_AT_TOKEN, server->token);
@@ -428,16 +429,20 @@ static void remember(struct fuzz_servers *servers, const struct fuzz_packet *pac
 	reply->sequence = sequence;
 }
 
-static void answer_request(struct fuzz_servers *servers, const struct fuzz_server *server,
+static void answer_request(struct fuzz_servers *servers, struct fuzz_server *server,
 			   const struct fuzz_packet *question, struct fuzz_reader *choices,
 			   struct fuzz_packet *packet)
 {
 	struct verdict verdict = { .count = 0 };
 	struct wire_header header = { 0 };
 	const struct fuzz_reply *before;
+	uint64_t *answered;
+	uint64_t bit;
 	bool is_kept;
 
 	wire_header_read(question->bytes, question->size, &header);
+	answered = &server->answered[header.sequence % FUZZ_SEQUENCE_MAX / 64];
+	bit = UINT64_C(1) << header.sequence % 64;
 	before = find_reply(servers, &header);
 	if (before) {
 		packet->size = before->packet.size;
@@ -445,6 +450,9 @@ static void answer_request(struct fuzz_servers *servers, const struct fuzz_serve
 		memcpy(packet->bytes, before->packet.bytes, packet->size);
 		return;
 	}
+	/* a reply that was kept, and lost: the sequence is behind the window, and never executed again */
+	if (*answered & bit)
+		return;
 	put_header(servers, question, WIRE_REPLY, packet);
 	if (fuzz_u8(choices) >= 0xf8) {
 		refuse_whole(servers, question, packet);
@@ -453,6 +461,7 @@ static void answer_request(struct fuzz_servers *servers, const struct fuzz_serve
 		note(servers, server, &verdict);
 	}
 	is_kept = verdict.writes != verdict.retried_writes || verdict.count == 0;
+	*answered |= is_kept ? bit : 0;
 	remember(servers, packet, is_kept ? header.token : 0, header.sequence);
 }
 

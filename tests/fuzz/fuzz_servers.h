@@ -12,6 +12,8 @@
 
 /* Operations of a story; each has a key of its own. */
 #define FUZZ_ASKING_MAX 512u
+/* Sequences of a session that a server tells apart. */
+#define FUZZ_SEQUENCE_MAX 1024u
 /* Datagrams of the client that are remembered. */
 #define FUZZ_SENT_MAX 64u
 /* Replies that are remembered: to be given again to the same datagram, and to come once more. */
@@ -48,7 +50,9 @@ struct fuzz_server {
 	uint64_t token;
 	uint64_t nonce;
 	uint64_t challenge;
-	bool gave_map; /* and is asked for what nobody owns */
+	uint64_t answered[FUZZ_SEQUENCE_MAX /
+			  64]; /* sequences of the session whose reply is kept, by bits */
+	bool gave_map;         /* and is asked for what nobody owns */
 };
 
 struct fuzz_sent {
