@@ -121,6 +121,10 @@ static void heal(struct sim *sim)
 	sim->is_healed = true;
 	sim->history.stalled_until_us = sim->now_us;
 	sim_mend(sim);
+	for (uint32_t i = 0; i < sim->client_count; i++) {
+		sim_client_wake(&sim->clients[i], sim->now_us);
+		sim_plan_client(sim, i);
+	}
 	for (uint32_t i = 0; i < sim->node_count; i++) {
 		sim->servers[i].paused_us = 0;
 		memset(sim->servers[i].stalled_until_us, 0,
@@ -141,6 +145,7 @@ static void create_clients(struct sim *sim)
 			.worker_count = sim->worker_count,
 			.partition_count = sim->partition_count,
 			.pause_us = pause_us,
+			.is_stale = sim_has(sim, SIM_FAULT_STALE),
 			.is_expiring = sim_has(sim, SIM_FAULT_EXPIRY),
 			.seed = prng_next(&sim->prng),
 			.history = &sim->history,
@@ -225,6 +230,7 @@ static void collect(struct sim *sim)
 		counts->operations += client->done;
 		counts->unknown += client->unknown;
 		counts->failed += client->failed;
+		counts->haunted += client->haunted;
 		if (client->longest_us > counts->longest_us)
 			counts->longest_us = client->longest_us;
 	}

@@ -44,7 +44,8 @@
 	      "orders in one moment: two targets, cancels at both ends, a plan while moves run")   \
 	TRAIT(FULL, full,                                                                          \
 	      "one migration at a time each way, a ring of 4 KB for its writes, mailboxes of two " \
-	      "frames")
+	      "frames")                                                       \
+	TRAIT(STALE, stale, "clients sleep, keep old owners, and send with sessions that are over")
 
 /* clang-format off */
 enum sim_fault_number {
@@ -105,6 +106,7 @@ struct sim_counts {
 	uint64_t faults[SIM_FAULT_COUNT]; /* how often each happened */
 	uint64_t damaged;  /* datagrams and frames that arrived so, and were refused */
 	uint64_t replayed; /* datagrams and frames that arrived again long after */
+	uint64_t haunted;  /* writes sent with a session that is over */
 	uint64_t expired;  /* items of nodes that lived to the end */
 	uint64_t evicted;
 	uint64_t stalls;      /* that nodes noticed */

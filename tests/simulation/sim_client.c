@@ -21,6 +21,12 @@
 /* Times to live are below 16 ms << 0..8: some end before the answer comes, some outlive a whole migration. */
 #define TTL_MS_MIN 16u
 #define TTL_SHIFTS 9u
+/* Of clients that are stale. */
+#define SLEEP_ONE_IN 300u
+#define SLEEP_US_MAX 15000000u
+#define DEAF_ONE_IN 4u
+#define DEAF_US_MAX 5000000u
+#define HAUNT_ONE_IN 3u
 
 /* ---- values: number, key, and a filling that depends on both ---- */
 
@@ -278,6 +284,28 @@ static void start(struct sim_client *client)
 	approach(client);
 }
 
+/* A write that must never be executed: its node has refused the session. */
+static void haunt(struct sim_client *client)
+{
+	struct sim_history *history = history_of(client);
+	uint32_t write = sim_history_begin_write(history, client->key, false, 0);
+	uint8_t value[FILLED_SIZE_MAX], frame[FRAME_SIZE];
+	const struct wire_request_op op = { .opcode = WIRE_SET,
+					    .key = (const uint8_t *)key_of(client)->name,
+					    .key_size = (uint16_t)strlen(key_of(client)->name),
+					    .value = value,
+					    .value_size = value_size_of(write) };
+	struct unit_datagram datagram;
+
+	make_value(value, client->key, write);
+	unit_request_begin(&datagram, &client->over);
+	unit_request_add(&datagram, &op);
+	client->counts.haunted++;
+	client->options.send(client->options.context, frame,
+			     unit_frame(frame, &client->over, client->over_worker, &datagram));
+	sim_history_end_write(history, client->key, write, SIM_NOT_DONE);
+}
+
 /* Reads anything, writes what is its own. */
 static void begin(struct sim_client *client)
 {
@@ -296,6 +324,8 @@ static void begin(struct sim_client *client)
 		client->operation = die < 55 ? SIM_REMOVE : SIM_SET;
 		if (key_of(client)->is_counter)
 			client->operation = SIM_COUNT_UP;
+		else if (client->over.token != 0 && chance(client, HAUNT_ONE_IN) == 0)
+			haunt(client);
 	}
 	start(client);
 }
@@ -319,6 +349,23 @@ static bool waits_for_stall(struct sim_client *client)
 	return true;
 }
 
+static bool falls_asleep(struct sim_client *client)
+{
+	bool was_asleep = client->is_asleep;
+
+	client->is_asleep = client->options.is_stale && !was_asleep &&
+			    chance(client, SLEEP_ONE_IN) == 0;
+	if (client->is_asleep)
+		client->due_us = client->now_us + 1 + chance(client, SLEEP_US_MAX);
+	return client->is_asleep;
+}
+
+void sim_client_wake(struct sim_client *client, uint64_t now_us)
+{
+	if (client->is_asleep)
+		client->due_us = now_us;
+}
+
 void sim_client_run(struct sim_client *client, uint64_t now_us)
 {
 	client->now_us = now_us;
@@ -328,7 +375,7 @@ void sim_client_run(struct sim_client *client, uint64_t now_us)
 		client->is_unsure = false;
 		if (client->is_idle)
 			client->due_us = UINT64_MAX;
-		else
+		else if (!falls_asleep(client))
 			begin(client);
 		return;
 	}
@@ -387,7 +434,9 @@ static void redirect(struct sim_client *client, const struct wire_reply_op *op)
 	uint32_t owner;
 
 	client->counts.redirected++;
-	if (op->value_size >= WIRE_OWNER_SIZE) {
+	if (client->options.is_stale && chance(client, DEAF_ONE_IN) == 0)
+		client->deaf_until_us = client->now_us + chance(client, DEAF_US_MAX);
+	if (op->value_size >= WIRE_OWNER_SIZE && client->deaf_until_us <= client->now_us) {
 		owner = wire_get_u32(op->value) - UNIT_NODE_IPV4;
 		if (owner < client->options.node_count)
 			client->owners[key_of(client)->partition] = owner;
@@ -448,6 +497,11 @@ static void take_result(struct sim_client *client, const struct wire_reply_op *o
 /* The node knows the session no more: nobody can tell what became of a write. */
 static void lose_session(struct sim_client *client)
 {
+	if (client->options.is_stale) {
+		client->over = *session_of(client);
+		client->over_worker = worker_of(client);
+		client->over_sequence = client->over.sequence;
+	}
 	session_of(client)->session_id = 0;
 	if (is_write(client))
 		finish(client, SIM_UNKNOWN, 0);
@@ -489,6 +543,12 @@ void sim_client_receive(struct sim_client *client, uint64_t now_us, const uint8_
 				    client->options.number, is_damaged ? "damaged" : "good");
 	if (!is_whole)
 		return;
+	if (view.wire.kind == WIRE_REPLY && client->over.token != 0 &&
+	    view.wire.token == client->over.token && view.wire.op_count > 0 &&
+	    view.wire.sequence > client->over_sequence)
+		sim_history_violate(history_of(client), SIM_INVARIANT_REFUSAL,
+				    "client %u: a session that is over is served",
+				    client->options.number);
 	if (view.source_ipv4 != UNIT_NODE_IPV4 + client->node ||
 	    view.source_port != UNIT_NODE_PORT + worker_of(client))
 		return;

@@ -41,6 +41,7 @@ struct sim_client_counts {
 	uint64_t unknown;
 	uint64_t failed; /* certainly not executed, until the end of the operation's time */
 	uint64_t redirected;
+	uint64_t haunted;
 	uint64_t longest_us;
 };
 
@@ -51,6 +52,7 @@ struct sim_client_options {
 	uint32_t worker_count; /* of each node */
 	uint32_t partition_count;
 	uint32_t pause_us;      /* between two operations, about */
+	bool is_stale;          /* sleeps, keeps old owners, sends with sessions that are over */
 	bool is_expiring;       /* half of what it writes has a time to live */
 	uint64_t seed;
 	struct sim_history *history;
@@ -84,6 +86,11 @@ struct sim_client {
 	uint64_t challenge;
 	bool is_sent; /* the request was sent, and nobody said that it was not executed */
 	struct unit_datagram datagram;
+	bool is_asleep;
+	uint64_t deaf_until_us; /* until then it believes nobody who names another owner */
+	struct unit_client over; /* a session that its node refused; token 0: none */
+	uint32_t over_worker;
+	uint32_t over_sequence; /* the last one that was sent while it was good */
 	uint32_t unsettled_count;
 	struct {
 		uint64_t token;
@@ -96,6 +103,9 @@ void sim_client_init(struct sim_client *client, const struct sim_client_options 
 
 /* The time has come. */
 void sim_client_run(struct sim_client *client, uint64_t now_us);
+/* Ends its sleep, if it sleeps. */
+void sim_client_wake(struct sim_client *client, uint64_t now_us);
+
 /* A frame came; a damaged one must be found out. */
 void sim_client_receive(struct sim_client *client, uint64_t now_us, const uint8_t *frame,
 			size_t size, bool is_damaged);
