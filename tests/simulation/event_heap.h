@@ -19,6 +19,7 @@ struct sim_event {
 		life; /* of the node when the event was made; the harness skips those of earlier lives */
 	uint64_t number;
 	bool is_damaged;  /* the bytes are not those that were sent */
+	bool is_unknown;  /* of a kind that only a later release knows */
 	bool is_replayed; /* they have arrived before */
 	size_t size;
 	uint8_t *bytes; /* owned; NULL when size is 0 */

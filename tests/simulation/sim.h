@@ -45,7 +45,8 @@
 	TRAIT(FULL, full,                                                                          \
 	      "one migration at a time each way, a ring of 4 KB for its writes, mailboxes of two " \
 	      "frames")                                                       \
-	TRAIT(STALE, stale, "clients sleep, keep old owners, and send with sessions that are over")
+	TRAIT(STALE, stale, "clients sleep, keep old owners, and send with sessions that are over") \
+	TRAIT(VERSIONS, versions, "every second node is of a later release: unknown fields, kinds, versions")
 
 /* clang-format off */
 enum sim_fault_number {
@@ -107,6 +108,7 @@ struct sim_counts {
 	uint64_t damaged;  /* datagrams and frames that arrived so, and were refused */
 	uint64_t replayed; /* datagrams and frames that arrived again long after */
 	uint64_t haunted;  /* writes sent with a session that is over */
+	uint64_t renewed;  /* messages with something that only a later release knows */
 	uint64_t expired;  /* items of nodes that lived to the end */
 	uint64_t evicted;
 	uint64_t stalls;      /* that nodes noticed */

@@ -160,13 +160,14 @@ void sim_take_damaged_sync(struct sim *sim, const struct sim_event *event)
 	uint64_t malformed = count_malformed(node);
 
 	sim->result->counts.damaged++;
-	if (below(sim, SIM_FAULT_NUMBER_CORRUPT, 2)) {
+	if (event->is_damaged && below(sim, SIM_FAULT_NUMBER_CORRUPT, 2)) {
 		sim_tell(sim, "node %u refuses what node %u sends: the channel breaks", event->node,
 			 event->from);
 		sim_break(sim, event->from, event->node);
 		return;
 	}
-	sim_tell(sim, "node %u gets a damaged frame of node %u", event->node, event->from);
+	sim_tell(sim, "node %u gets a frame of node %u that is %s", event->node, event->from,
+		 event->is_damaged ? "damaged" : "of an unknown kind");
 	sim_node_take_sync(node, sim->now_us, event->from, event->bytes, event->size);
 	if (count_malformed(node) != malformed + 1)
 		sim_history_violate(&sim->history, SIM_INVARIANT_REFUSAL,

@@ -66,6 +66,7 @@ static void throw_copy(struct sim *sim, struct sim_event event, const uint8_t *b
 static void throw_datagram(struct sim *sim, struct sim_event event, const uint8_t *bytes,
 			   size_t size)
 {
+	uint8_t later[DATAGRAM_SIZE];
 	uint32_t copies = 1;
 
 	if (sim_is_chosen(sim, sim_level(sim, SIM_FAULT_NUMBER_LOSS)))
@@ -73,6 +74,10 @@ static void throw_datagram(struct sim *sim, struct sim_event event, const uint8_
 	copies += sim_is_chosen(sim, sim_level(sim, SIM_FAULT_NUMBER_DUPLICATE));
 	while (copies-- > 0)
 		throw_copy(sim, event, bytes, size);
+	if (event.kind == EVENT_GOSSIP || !sim_renew_frame(sim, event.from, bytes, size, later))
+		return;
+	event.is_damaged = true;
+	sim_push(sim, event, delay(sim), later, size);
 }
 
 /* ---- the bus ---- */
@@ -101,19 +106,33 @@ static bool is_home(const struct sim *sim, uint32_t address)
 	return address_of(sim, sim_node_index_at(address)) == address;
 }
 
+static void seal_gossip(struct sim *sim, struct sim_event event, const uint8_t *bytes, size_t size)
+{
+	uint8_t sealed[BUS_DATAGRAM_SIZE_MAX];
+
+	size = bus_seal(sim_server_of(sim, event.from)->bus, bytes, size, sealed);
+	throw_datagram(sim, event, sealed, size);
+}
+
 static void send_gossip(void *context, uint32_t from, uint32_t address, const uint8_t *bytes,
 			size_t size)
 {
 	struct sim *sim = context;
-	uint8_t sealed[BUS_DATAGRAM_SIZE_MAX];
+	struct sim_event event = { .kind = EVENT_GOSSIP,
+				   .node = sim_node_index_at(address),
+				   .from = from };
+	uint8_t plain[BUS_PLAIN_SIZE_MAX + SIM_RENEWED_SIZE];
+	size_t renewed;
 
-	size = bus_seal(sim_server_of(sim, from)->bus, bytes, size, sealed);
-	if (is_home(sim, address))
-		throw_datagram(sim,
-			       (struct sim_event){ .kind = EVENT_GOSSIP,
-						   .node = sim_node_index_at(address),
-						   .from = from },
-			       sealed, size);
+	if (!is_home(sim, address))
+		return;
+	memcpy(plain, bytes, size);
+	renewed = sim_renew_gossip(sim, from, plain, size, &event.is_unknown);
+	seal_gossip(sim, event, plain, renewed);
+	if (event.is_unknown) {
+		event.is_unknown = false;
+		seal_gossip(sim, event, bytes, size);
+	}
 }
 
 void sim_take_gossip(struct sim *sim, const struct sim_event *event)
@@ -121,6 +140,7 @@ void sim_take_gossip(struct sim *sim, const struct sim_event *event)
 	struct server *server = sim_server_of(sim, event->node);
 	uint8_t plain[BUS_PLAIN_SIZE_MAX];
 	enum bus_result result;
+	uint64_t refused;
 	size_t size;
 
 	result = bus_open(server->bus, event->bytes, event->size, plain, &size);
@@ -136,7 +156,13 @@ void sim_take_gossip(struct sim *sim, const struct sim_event *event)
 	if (result != BUS_OK)
 		return;
 	sim_note_arrival(sim, event);
+	refused = gossip_counters(server->node->gossip)->refused_malformed;
 	sim_node_take_gossip(server->node, sim->now_us, address_of(sim, event->from), plain, size);
+	refused = gossip_counters(server->node->gossip)->refused_malformed - refused;
+	if (!server->has_ended && refused != event->is_unknown)
+		sim_history_violate(&sim->history, SIM_INVARIANT_REFUSAL,
+				    "node %u refuses %u parts of a packet of %s kind", event->node,
+				    (uint32_t)refused, event->is_unknown ? "an unknown" : "a known");
 }
 
 static void send_ask(void *context, uint32_t from, uint32_t address, enum sim_purpose purpose,
@@ -192,6 +218,7 @@ static void send_sync(void *context, uint32_t from, uint32_t to, const uint8_t *
 				   .from = from,
 				   .number = link->connection,
 				   .life = sim_server_of(sim, to)->life };
+	size_t renewed_size;
 	uint8_t *damaged;
 
 	if (link->is_broken)
@@ -205,12 +232,19 @@ static void send_sync(void *context, uint32_t from, uint32_t to, const uint8_t *
 	if (arrives_us <= link->free_us)
 		arrives_us = link->free_us + 1;
 	link->free_us = arrives_us;
-	damaged = malloc(size);
+	damaged = malloc(size + SIM_RENEWED_SIZE);
 	if (!damaged)
 		abort();
 	memcpy(damaged, bytes, size);
-	event.is_damaged = sim_damage(sim, EVENT_SYNC, damaged, &size);
-	sim_push(sim, event, arrives_us - sim->now_us, damaged, size);
+	renewed_size = sim_renew_sync(sim, from, damaged, size, &event.is_unknown);
+	if (event.is_unknown) {
+		sim_push(sim, event, arrives_us - sim->now_us, damaged, renewed_size);
+		event.is_unknown = false;
+		memcpy(damaged, bytes, size);
+		renewed_size = size;
+	}
+	event.is_damaged = sim_damage(sim, EVENT_SYNC, damaged, &renewed_size);
+	sim_push(sim, event, arrives_us - sim->now_us, damaged, renewed_size);
 	free(damaged);
 }
 
@@ -363,7 +397,7 @@ void sim_take_sync(struct sim *sim, const struct sim_event *event)
 		return;
 	}
 	sim_note_arrival(sim, event);
-	if (event->is_damaged)
+	if (event->is_damaged || event->is_unknown)
 		sim_take_damaged_sync(sim, event);
 	else
 		sim_node_take_sync(sim_server_of(sim, event->node)->node, sim->now_us, event->from,

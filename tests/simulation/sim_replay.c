@@ -91,7 +91,7 @@ static void repeat(struct sim *sim)
 
 void sim_note_arrival(struct sim *sim, const struct sim_event *event)
 {
-	if (!sim_has(sim, SIM_FAULT_REPLAY) || event->is_damaged || event->is_replayed ||
+	if (!sim_has(sim, SIM_FAULT_REPLAY) || event->is_damaged || event->is_unknown || event->is_replayed ||
 	    event->size == 0)
 		return;
 	if (below(sim, KEPT_OF) == 0)

@@ -200,6 +200,20 @@ void sim_take_damaged_sync(struct sim *sim, const struct sim_event *event);
 void sim_note_arrival(struct sim *sim, const struct sim_event *event);
 void sim_forget_arrivals(struct sim *sim);
 
+/* ---- sim_newer.c ---- */
+
+/* What a node of a later release makes of what it sends; 'bytes' has room for SIM_RENEWED_SIZE more. Returns the new size. When
+ * '*is_unknown' the message is of a kind that must be refused, and is sent besides the one given.
+ */
+#define SIM_RENEWED_SIZE 16u
+size_t sim_renew_gossip(struct sim *sim, uint32_t from, uint8_t *bytes, size_t size,
+			bool *is_unknown);
+size_t sim_renew_sync(struct sim *sim, uint32_t from, uint8_t *bytes, size_t size,
+		      bool *is_unknown);
+/* Whether 'later', a copy of the frame in the next version of the protocol, is sent besides. */
+bool sim_renew_frame(struct sim *sim, uint32_t from, const uint8_t *frame, size_t size,
+		     uint8_t *later);
+
 /* ---- sim_server.c ---- */
 
 void sim_start_node(struct sim *sim, uint32_t index);

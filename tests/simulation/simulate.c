@@ -174,6 +174,7 @@ static void add(struct totals *totals, const struct sim_counts *counts)
 		totals->counts.faults[i] += counts->faults[i];
 	totals->counts.duration_us += counts->duration_us;
 	totals->counts.damaged += counts->damaged;
+	totals->counts.renewed += counts->renewed;
 	totals->counts.haunted += counts->haunted;
 	totals->counts.replayed += counts->replayed;
 	totals->counts.expired += counts->expired;
@@ -200,6 +201,8 @@ static void print_totals(const struct totals *totals)
 		printf(", %" PRIu64 " replayed", counts->replayed);
 	if (counts->haunted)
 		printf(", %" PRIu64 " writes in sessions that are over", counts->haunted);
+	if (counts->renewed)
+		printf(", %" PRIu64 " messages of a later release", counts->renewed);
 	if (counts->expired + counts->evicted)
 		printf(", %" PRIu64 " items expired, %" PRIu64 " evicted", counts->expired,
 		       counts->evicted);

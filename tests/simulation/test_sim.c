@@ -414,7 +414,7 @@ static void a_worker_that_stands_still_is_noticed_and_waited_for(void)
 static void invariants_hold_under_faults(void)
 {
 	uint64_t moves = 0, crashes = 0, unknown = 0, damaged = 0, expired = 0, evicted = 0;
-	uint64_t replayed = 0, haunted = 0;
+	uint64_t replayed = 0, haunted = 0, renewed = 0;
 
 	for (uint64_t seed = 1; seed <= SEEDS; seed++) {
 		const struct sim_options options = { .seed = seed, .faults = SIM_FAULT_ALL };
@@ -427,6 +427,7 @@ static void invariants_hold_under_faults(void)
 		crashes += result.counts.faults[SIM_FAULT_NUMBER_CRASH];
 		damaged += result.counts.damaged;
 		replayed += result.counts.replayed;
+		renewed += result.counts.renewed;
 		haunted += result.counts.haunted;
 		expired += result.counts.expired;
 		evicted += result.counts.evicted;
@@ -438,6 +439,7 @@ static void invariants_hold_under_faults(void)
 	CU_ASSERT(unknown > 0);
 	CU_ASSERT(damaged > 10 * SEEDS);
 	CU_ASSERT(replayed > 10 * SEEDS);
+	CU_ASSERT(renewed > 10 * SEEDS);
 	CU_ASSERT(haunted > 0);
 	CU_ASSERT(expired > SEEDS);
 	CU_ASSERT(evicted > SEEDS);
