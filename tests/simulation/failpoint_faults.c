@@ -9,6 +9,8 @@
 #define CUT_US (13000 * MS)   /* longer than an attempt may be silent */
 /* Longer than it takes to be declared dead, to fence oneself and to be claimed from. */
 #define DEATH_US (20000 * MS)
+/* Longer than it takes to find all others dead, which somebody who is alone does late, and to claim. */
+#define ALONE_US (30000 * MS)
 /* Between two tries of an operator. */
 #define OPERATOR_US (500 * MS)
 
@@ -119,11 +121,11 @@ static const struct fault faults[FAILPOINT_FAULT_COUNT] = {
 	[FAILPOINT_TARGET_SLEEPS] = { "target sleeps", sleep_long, FAILPOINT_TARGET, DEATH_US,
 				      false },
 	[FAILPOINT_THIRD_SLEEPS] = { "third sleeps", sleep_long, FAILPOINT_THIRD, DEATH_US, false },
-	[FAILPOINT_SOURCE_ALONE] = { "source alone", failpoint_isolate, FAILPOINT_SOURCE, DEATH_US,
+	[FAILPOINT_SOURCE_ALONE] = { "source alone", failpoint_isolate, FAILPOINT_SOURCE, ALONE_US,
 				     false },
-	[FAILPOINT_TARGET_ALONE] = { "target alone", failpoint_isolate, FAILPOINT_TARGET, DEATH_US,
+	[FAILPOINT_TARGET_ALONE] = { "target alone", failpoint_isolate, FAILPOINT_TARGET, ALONE_US,
 				     false },
-	[FAILPOINT_THIRD_ALONE] = { "third alone", failpoint_isolate, FAILPOINT_THIRD, DEATH_US,
+	[FAILPOINT_THIRD_ALONE] = { "third alone", failpoint_isolate, FAILPOINT_THIRD, ALONE_US,
 				    false },
 	[FAILPOINT_CUT_TO_TARGET] = { "cut to target", cut_to, FAILPOINT_TARGET, CUT_US, false },
 	[FAILPOINT_CUT_TO_SOURCE] = { "cut to source", cut_to, FAILPOINT_SOURCE, CUT_US, false },

@@ -92,7 +92,7 @@ static bool is_at_limit(const struct sim *sim, const struct migration_target *ta
 	const struct server *server = find_server(sim, target->job.source);
 	const struct migration_source *source;
 
-	if (!server || !server->node ||
+	if (!server || !server->node || !sync_fence_is_up(target->final.fence) ||
 	    gossip_self(server->node->gossip)->generation != target->job.source_generation ||
 	    (sim_node_is_open(server->node) && server->paused_us <= sim->now_us))
 		return false;
