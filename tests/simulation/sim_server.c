@@ -6,7 +6,9 @@
 #include <string.h>
 
 #define RESTART_US 1000000u /* of a node that its cluster has ended */
+/* While something moves, a node that nothing has reached since its last turn looks after twice the time, up to 16 times. */
 #define BUSY_TURN_US 300u
+#define BUSY_DOUBLINGS_MAX 4u
 #define IDLE_TURN_US 10000u
 /* Frames that wait longer in a node that stands still are lost: its rings are small. What waits is executed within
  * SIM_SETTLE_MS, so that clients know when a write whose outcome is UNKNOWN can surprise them no more.
@@ -198,6 +200,14 @@ static void check_migrations(struct sim *sim, uint32_t index)
 	server->was_moving = is_moving;
 }
 
+static uint64_t busy_turn_us(struct server *server)
+{
+	uint64_t wait_us = BUSY_TURN_US << server->vain_turns;
+
+	server->vain_turns += server->vain_turns < BUSY_DOUBLINGS_MAX;
+	return wait_us;
+}
+
 static void turn(struct sim *sim, const struct sim_event *event)
 {
 	struct server *server = sim_server_of(sim, event->node);
@@ -217,7 +227,7 @@ static void turn(struct sim *sim, const struct sim_event *event)
 					  ? sim_node_due_us(node) - sim->now_us
 					  : 1;
 	} else {
-		wait_us = BUSY_TURN_US;
+		wait_us = busy_turn_us(server);
 	}
 	sim_turn_in(sim, event->node, wait_us);
 }
@@ -251,7 +261,7 @@ bool sim_put_off(struct sim *sim, struct sim_event *event)
 
 static void happen(struct sim *sim, const struct sim_event *event)
 {
-	const struct server *server = sim_server_of(sim, event->node);
+	struct server *server = sim_server_of(sim, event->node);
 	struct sim_node *node = server->node;
 
 	sim_node_stall(node, stalled_workers(sim, server));
@@ -280,6 +290,7 @@ static void happen(struct sim *sim, const struct sim_event *event)
 			sim_node_take_frame(node, sim->now_us, event->bytes, event->size);
 		break;
 	}
+	server->vain_turns = 0;
 	sim_turn_in(sim, event->node,
 		    sim_node_due_us(node) > sim->now_us + 1 ? sim_node_due_us(node) - sim->now_us
 							    : 1);

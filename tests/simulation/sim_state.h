@@ -49,6 +49,7 @@ struct server {
 	uint64_t life;
 	bool is_back;       /* in this life it has joined, and asked the others what it missed */
 	uint64_t turn_us;   /* of the TURN event that counts */
+	uint32_t vain_turns; /* since something reached it */
 	uint64_t paused_us; /* stands still until then */
 	struct bus_crypto *bus; /* of this life */
 	bool has_ended;     /* its process would, after the present event */
