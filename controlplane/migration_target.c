@@ -241,7 +241,8 @@ static uint64_t claim_at_ms(const struct migration_target *target)
 
 	if (!target->sees_majority || !is_in(target, TARGET_VERIFIED, TARGET_READY))
 		return NEVER;
-	if (target->peer == MIGRATION_PEER_GONE && has_all(target))
+	/* Nothing more comes: what was verified, and the writes that followed in their order, is all there will ever be. */
+	if (target->peer == MIGRATION_PEER_GONE && target->outstanding == 0)
 		return target->peer_since_ms;
 	if (target->peer == MIGRATION_PEER_SUSPECTED_DEAD && is_fenced)
 		return later(target->peer_since_ms, target->majority_since_ms) +

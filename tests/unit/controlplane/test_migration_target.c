@@ -664,6 +664,21 @@ static void test_a_source_that_is_gone_for_certain_is_succeeded_at_once(void)
 	CU_ASSERT_EQUAL(state(&stage), TARGET_FINALIZING);
 }
 
+static void test_writes_that_a_source_that_is_gone_kept_are_not_waited_for(void)
+{
+	struct stage stage;
+
+	/* It put up its fence behind writes that it did not live to send. */
+	reach(&stage, TARGET_VERIFIED);
+	final(&stage, 1, 1, 2, 3);
+	CU_ASSERT_EQUAL(state(&stage), TARGET_VERIFIED);
+	peer(&stage, MIGRATION_PEER_SUSPECTED_DEAD);
+	pass_ms(&stage, 10 * stage.options.claim_ms);
+	CU_ASSERT_EQUAL(state(&stage), TARGET_VERIFIED);
+	peer(&stage, MIGRATION_PEER_GONE);
+	CU_ASSERT_EQUAL(state(&stage), TARGET_FINALIZING);
+}
+
 static void test_a_source_that_dies_before_ready_takes_the_job_along(void)
 {
 	struct stage stage;
@@ -868,6 +883,7 @@ int main(void)
 		UNIT_TEST(test_a_claim_that_came_too_late_is_dropped),
 		UNIT_TEST(test_the_clock_of_a_claim_starts_with_the_majority),
 		UNIT_TEST(test_a_source_that_is_gone_for_certain_is_succeeded_at_once),
+		UNIT_TEST(test_writes_that_a_source_that_is_gone_kept_are_not_waited_for),
 		UNIT_TEST(test_a_source_that_dies_before_ready_takes_the_job_along),
 		UNIT_TEST(test_what_is_verified_waits_for_the_operator),
 		UNIT_TEST(test_a_claim_of_part_of_it_waits_for_what_is_being_applied),
