@@ -13,6 +13,7 @@
 #include "dataplane/core_counters.h"
 #include "dataplane/core_mailbox.h"
 #include "dataplane/packet_parse.h"
+#include "dataplane/partition_command.h"
 #include "dataplane/port.h"
 #include "dataplane/replay_window.h"
 #include "dataplane/route_table.h"
@@ -22,7 +23,6 @@
 #include "storage/shard.h"
 
 struct core;
-struct partition_command;
 
 /* UDP payload of the largest frame a port carries. */
 #define DATAGRAM_SIZE_MAX (PORT_MTU_MAX - PACKET_IPV4_SIZE - PACKET_UDP_SIZE)
@@ -164,8 +164,8 @@ struct core {
 	uint8_t scratch[DATAGRAM_SIZE_MAX];
 
 	struct core_parking parking;
-	struct rte_ring *commands;         /* of struct partition_command, from the control plane */
-	struct partition_command *command; /* begun, not done */
+	struct rte_ring *commands;    /* of struct partition_command, from the control plane */
+	struct partition_lanes lanes; /* those that were looked at and are not done */
 	uint64_t routes_seen; /* serial of 'route': no request is being executed by an older one */
 
 	struct core_outbox outboxes[WORKER_COUNT_MAX];

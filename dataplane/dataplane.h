@@ -108,7 +108,7 @@ int dataplane_set_access(struct dataplane *dataplane, uint32_t partition, enum p
 uint64_t dataplane_barrier(const struct dataplane *dataplane);
 bool dataplane_barrier_passed(const struct dataplane *dataplane, uint64_t barrier);
 
-/* Hands a command to its partition's worker. 0; -EAGAIN when it has PARTITION_COMMANDS_MAX to do; -EINVAL for a partition there is not.
+/* Hands a command to its partition's worker. 0; -EAGAIN when it has not looked at PARTITION_COMMANDS_MAX yet; -EINVAL for a partition there is not.
  */
 int dataplane_submit(struct dataplane *dataplane, struct partition_command *command);
 

@@ -129,18 +129,68 @@ static void answer(const struct partition *partition, struct partition_command *
 	__atomic_store_n(&command->is_finished, true, __ATOMIC_RELEASE);
 }
 
+/* ---- lanes: what waits, in the order of each partition ---- */
+
+static void push_lane(struct partition_lanes *lanes, struct partition_command *first)
+{
+	first->next_lane = NULL;
+	if (lanes->first)
+		lanes->last->next_lane = first;
+	else
+		lanes->first = first;
+	lanes->last = first;
+}
+
+static struct partition_command *pop_lane(struct partition_lanes *lanes)
+{
+	struct partition_command *first = lanes->first;
+
+	if (first)
+		lanes->first = first->next_lane;
+	return first;
+}
+
+static void line_up(struct partition_lanes *lanes, struct partition_command *command)
+{
+	struct partition_command *first = lanes->first;
+
+	while (first && first->partition != command->partition)
+		first = first->next_lane;
+	command->next = NULL;
+	command->last = command;
+	if (!first) {
+		push_lane(lanes, command);
+		return;
+	}
+	first->last->next = command;
+	first->last = command;
+}
+
+/* What follows a command that is done; the latter is no longer the worker's once it is answered. */
+static void advance_lane(struct partition_lanes *lanes, const struct partition_command *done)
+{
+	if (!done->next)
+		return;
+	done->next->last = done->last;
+	push_lane(lanes, done->next);
+}
+
 bool partition_command_run(struct core *core, uint32_t work_max)
 {
-	struct partition_command *command = core->command;
+	struct partition_command *command;
 	struct partition *partition;
 
-	if (!command && rte_ring_sc_dequeue(core->commands, (void **)&command) != 0)
+	if (rte_ring_sc_dequeue(core->commands, (void **)&command) == 0)
+		line_up(&core->lanes, command);
+	command = pop_lane(&core->lanes);
+	if (!command)
 		return false;
 	partition = shard_partition(core->shard, command->partition);
 	if (run(core, partition, command, work_max)) {
+		advance_lane(&core->lanes, command);
 		answer(partition, command);
-		command = NULL;
+	} else {
+		push_lane(&core->lanes, command);
 	}
-	core->command = command;
 	return true;
 }

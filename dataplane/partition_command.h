@@ -24,9 +24,10 @@ enum partition_command_kind {
 	PARTITION_FINALIZE,     /* epoch, version: the import is the partition */
 };
 
-/* One order to the owner of 'partition'. It runs in slices between bursts of packets, in the order of submission, at the end of
- * a turn: it sees all writes of requests that were judged by an older route table than any published before the submission,
- * and none that was parked by a newer one.
+/* One order to the owner of 'partition'. It runs in slices between bursts of packets, at the end of a turn: it sees all writes of
+ * requests that were judged by an older route table than any published before the submission, and none that was parked by a
+ * newer one. The orders of one partition run one after the other, as submitted. Partitions take turns, a slice each: none waits
+ * for what another one is waiting for, such as memory.
  *
  * Thread safety: the control plane fills and submits it, then leaves it and what it points to alone until
  * partition_command_is_done(). If the workers are stopped before, it is never done.
@@ -50,7 +51,10 @@ struct partition_command {
 	/* The worker's. */
 	uint32_t records_applied;
 	uint64_t stuck_since_ms; /* no record could be applied since; 0 = it goes on */
-	bool is_finished;        /* naturally atomic */
+	struct partition_command *next;      /* of the same partition */
+	struct partition_command *last;      /* likewise; known of the first */
+	struct partition_command *next_lane; /* the first of another partition; likewise */
+	bool is_finished;                    /* naturally atomic */
 };
 
 static inline bool partition_command_is_done(const struct partition_command *command)
@@ -60,11 +64,17 @@ static inline bool partition_command_is_done(const struct partition_command *com
 
 struct core;
 
-/* Commands that a worker has not yet done, at most. */
+/* Commands that a worker has not yet looked at, at most. It looks at one in each turn, whatever those before wait for. */
 #define PARTITION_COMMANDS_MAX 255u
 
-/* Runs a slice of the first command that waits; 'work_max' bounds the records or slots touched, about (the
- * worker, once per turn). Returns whether there was one.
+/* The partitions of a worker that have commands to be done, in the order of their turns: the first command of each. */
+struct partition_lanes {
+	struct partition_command *first;
+	struct partition_command *last;
+};
+
+/* Runs a slice of the first command of the partition whose turn it is; 'work_max' bounds the records or slots touched, about (the
+ * worker, once per turn). Returns whether there was one. Besides, it looks through the partitions that have commands.
  */
 bool partition_command_run(struct core *core, uint32_t work_max);
 
