@@ -42,9 +42,7 @@
 	      "another address")                                                                   \
 	FAULT(OPERATORS, operators, 8,                                                             \
 	      "orders in one moment: two targets, cancels at both ends, a plan while moves run")   \
-	TRAIT(FULL, full,                                                                          \
-	      "one migration at a time each way, a ring of 4 KB for its writes, mailboxes of two " \
-	      "frames")                                                       \
+	TRAIT(FULL, full, "one migration at a time each way, mailboxes of two frames")             \
 	TRAIT(STALE, stale, "clients sleep, keep old owners, and send with sessions that are over") \
 	TRAIT(VERSIONS, versions, "every second node is of a later release: unknown fields, kinds, versions")
 

@@ -93,7 +93,7 @@ void sim_start_node(struct sim *sim, uint32_t index)
 		.partition_count = sim->partition_count,
 		.memory_bytes = memory_of(sim),
 		.is_evicting = sim->history.is_evicting,
-		.ring_size = sim_has(sim, SIM_FAULT_FULL) ? 4096 : 65536,
+		.ring_size = DELTA_RING_SIZE_MIN,
 		.job_max = sim_has(sim, SIM_FAULT_FULL) ? 1 : 4,
 		.mailbox_capacity = sim_has(sim, SIM_FAULT_FULL) ? 2 : 0,
 		.generation = generation(sim, server),

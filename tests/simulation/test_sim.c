@@ -12,6 +12,7 @@
 /* No request waits longer when nothing goes wrong, moved or not: the wait for a fence, and for an answer of the new owner. */
 #define LONGEST_US_MAX 100000u
 #define FAULT_SEEDS 10u
+#define MOVING_SEEDS 3u
 #define KEYS 6u
 #define COUNTER 0u
 #define REGISTER 1u
@@ -410,6 +411,30 @@ static void a_worker_that_stands_still_is_noticed_and_waited_for(void)
 	CU_ASSERT(counts.stalls < counts.faults[SIM_FAULT_NUMBER_STALL]);
 }
 
+/* A fault that keeps all partitions where they are would hide whatever else it does. */
+static void partitions_move_whatever_the_fault(void)
+{
+	for (uint32_t fault = 0; fault < SIM_FAULT_COUNT; fault++) {
+		uint64_t moves = 0;
+
+		for (uint64_t seed = 1; seed <= MOVING_SEEDS; seed++) {
+			const struct sim_options options = { .seed = seed,
+							     .steps = 40,
+							     .faults = 1u << fault,
+							     .is_every_fault = true };
+			struct sim_result result;
+
+			sim_run(&options, &result);
+			print_violation(seed, &result);
+			CU_ASSERT_EQUAL(result.violation.invariant, 0);
+			moves += result.counts.moves;
+		}
+		if (moves == 0)
+			printf("%s: nothing moves\n", sim_fault_name(fault));
+		CU_ASSERT(moves > 0);
+	}
+}
+
 /* Invariants 1 to 7 under all faults, some of them at a time. */
 static void invariants_hold_under_faults(void)
 {
@@ -472,6 +497,7 @@ int main(void)
 		UNIT_TEST(nodes_return_with_older_generations_and_elsewhere),
 		UNIT_TEST(orders_that_meet_end_in_one_owner),
 		UNIT_TEST(a_worker_that_stands_still_is_noticed_and_waited_for),
+		UNIT_TEST(partitions_move_whatever_the_fault),
 		UNIT_TEST(invariants_hold_under_faults),
 		{ NULL, NULL },
 	};
