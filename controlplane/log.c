@@ -31,6 +31,19 @@ static size_t line_begin(const struct log *log, enum log_level level, const char
 	return used < size ? used : size - 1;
 }
 
+/* Control bytes, and the control characters that UTF-8 has in two bytes, become '?'. */
+static void clean(char *line, size_t size)
+{
+	for (size_t i = 0; i < size; i++) {
+		unsigned char byte = (unsigned char)line[i];
+
+		if (byte == 0xc2 && i + 1 < size && (unsigned char)line[i + 1] < 0xa0)
+			line[i] = line[i + 1] = '?';
+		else if (byte < ' ' || byte == 0x7f)
+			line[i] = '?';
+	}
+}
+
 void log_write(const struct log *log, enum log_level level, const char *module, const char *message,
 	       const char *fields, ...)
 {
@@ -50,10 +63,7 @@ void log_write(const struct log *log, enum log_level level, const char *module, 
 		used = sizeof(line) - 1;
 	while (used > 0 && line[used - 1] == ' ')
 		used--;
-	for (size_t i = 0; i < used; i++) {
-		if ((unsigned char)line[i] < ' ' || line[i] == 0x7f)
-			line[i] = '?';
-	}
+	clean(line, used);
 	line[used] = '\n';
 	fwrite(line, 1, used + 1, log->stream);
 	fflush(log->stream);

@@ -32,8 +32,8 @@ struct log {
 
 /* One line:  2025-11-23T09:10:00.123Z info node: ready address=10.77.0.2 udp_port=7700
  *
- * 'fields' is a printf format of key=value pairs, or "". Control bytes become '?', so that
- * foreign text cannot forge a line; a line is cut at LOG_LINE_SIZE bytes.
+ * 'fields' is a printf format of key=value pairs, or "". Control characters become '?', so that
+ * foreign text can neither forge a line nor steer a terminal; a line is cut at LOG_LINE_SIZE bytes.
  */
 void log_write(const struct log *log, enum log_level level, const char *module, const char *message,
 	       const char *fields, ...) __attribute__((format(printf, 5, 6)));

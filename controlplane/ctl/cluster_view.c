@@ -7,26 +7,28 @@
 #include <string.h>
 
 #include "controlplane/ctl/json_path.h"
+#include "controlplane/ctl/printable.h"
 #include "controlplane/ctl/table.h"
 
 void cluster_view_status(const json_t *cluster, FILE *out)
 {
-	fprintf(out, "cluster     %s, id %s, this node is %s\n",
-		json_text_at(cluster, "cluster.name"), json_text_at(cluster, "cluster.id"),
-		json_text_at(cluster, "cluster.phase"));
+	printable_line(out, "cluster     %s, id %s, this node is %s",
+		       json_text_at(cluster, "cluster.name"), json_text_at(cluster, "cluster.id"),
+		       json_text_at(cluster, "cluster.phase"));
 	fprintf(out, "nodes       %" PRIu64 " alive, %" PRIu64 " suspect, %" PRIu64 " dead\n",
 		json_integer_at(cluster, "cluster.alive"),
 		json_integer_at(cluster, "cluster.suspect"),
 		json_integer_at(cluster, "cluster.dead"));
-	fprintf(out, "partitions  %" PRIu64 ", %" PRIu64 " of this node, map version %s\n",
-		json_integer_at(cluster, "cluster.partitions"),
-		json_integer_at(cluster, "node.partitions"),
-		json_text_at(cluster, "cluster.map_version"));
-	fprintf(out, "node        %s, generation %s, bus %s, %s a majority, %s\n",
-		json_text_at(cluster, "node.name"), json_text_at(cluster, "node.generation"),
-		json_value_at(cluster, "bus.port") ? json_text_at(cluster, "node.control") : "off",
-		json_is_true_at(cluster, "node.sees_majority") ? "sees" : "does not see",
-		json_is_true_at(cluster, "node.serving") ? "serves" : "does not serve");
+	printable_line(out, "partitions  %" PRIu64 ", %" PRIu64 " of this node, map version %s",
+		       json_integer_at(cluster, "cluster.partitions"),
+		       json_integer_at(cluster, "node.partitions"),
+		       json_text_at(cluster, "cluster.map_version"));
+	printable_line(out, "node        %s, generation %s, bus %s, %s a majority, %s",
+		       json_text_at(cluster, "node.name"), json_text_at(cluster, "node.generation"),
+		       json_value_at(cluster, "bus.port") ? json_text_at(cluster, "node.control")
+							  : "off",
+		       json_is_true_at(cluster, "node.sees_majority") ? "sees" : "does not see",
+		       json_is_true_at(cluster, "node.serving") ? "serves" : "does not serve");
 }
 
 uint32_t cluster_view_problems(const json_t *cluster, FILE *out)
@@ -36,7 +38,7 @@ uint32_t cluster_view_problems(const json_t *cluster, FILE *out)
 
 	json_array_foreach(problems, i, problem)
 	{
-		fprintf(out, "problem     %s\n", json_text_at(problem, "text"));
+		printable_line(out, "problem     %s", json_text_at(problem, "text"));
 	}
 	return (uint32_t)json_array_size(problems);
 }

@@ -10,6 +10,8 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "controlplane/ctl/printable.h"
+
 const struct command *const command_tables[] = {
 	commands_items, commands_node, commands_cluster, commands_migrations, NULL,
 };
@@ -74,7 +76,7 @@ void command_print(FILE *out, const struct command *command)
 static void print_line(struct ctl *ctl, const char *format, va_list arguments)
 {
 	fputs("godwitctl: ", ctl->err);
-	vfprintf(ctl->err, format, arguments);
+	printable_vprint(ctl->err, format, arguments);
 	fputc('\n', ctl->err);
 }
 

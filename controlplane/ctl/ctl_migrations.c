@@ -9,6 +9,7 @@
 #include "controlplane/ctl/command.h"
 #include "controlplane/ctl/json_path.h"
 #include "controlplane/ctl/migration_view.h"
+#include "controlplane/ctl/printable.h"
 
 #define POLL_MS 200
 /* Looks in a row at which nothing is to be seen of what was begun, until it is given up. */
@@ -123,9 +124,9 @@ static enum ctl_exit begin_migration(struct ctl *ctl, const struct wait *wait, b
 		if (ctl->output == CTL_OUTPUT_JSON)
 			code = command_print_json(ctl, reply);
 		else
-			fprintf(ctl->out, "begun: partition %" PRIu64 " from %s to %s\n",
-				json_integer_at(reply, "partition"), json_text_at(reply, "from"),
-				json_text_at(reply, "to"));
+			printable_line(ctl->out, "begun: partition %" PRIu64 " from %s to %s",
+				       json_integer_at(reply, "partition"),
+				       json_text_at(reply, "from"), json_text_at(reply, "to"));
 	}
 	json_decref(request);
 	json_decref(reply);
@@ -228,7 +229,7 @@ static void warn_of_unreached(struct ctl *ctl, const json_t *reply)
 
 	json_array_foreach(json_value_at(reply, "unreached"), i, node)
 	{
-		fprintf(ctl->err, "godwitctl: %s\n", json_text_at(node, "error"));
+		printable_line(ctl->err, "godwitctl: %s", json_text_at(node, "error"));
 	}
 }
 

@@ -6,6 +6,7 @@
 #include <jansson.h>
 #include <stdlib.h>
 
+#include "controlplane/ctl/printable.h"
 #include "controlplane/ctl/table.h"
 
 struct status_row {
@@ -59,30 +60,6 @@ static bool is_utf8(const void *bytes, size_t size)
 
 	json_decref(string);
 	return string != NULL;
-}
-
-/* How many bytes of UTF-8 at 'at' are a control character, which terminals may obey: C0, DEL, or C1 in two bytes. */
-static size_t control_size(const unsigned char *at, size_t size)
-{
-	if ((*at < 0x20 && *at != '\n' && *at != '\t') || *at == 0x7f)
-		return 1;
-	return *at == 0xc2 && size > 1 && at[1] < 0xa0 ? 2 : 0;
-}
-
-void item_view_text(const void *bytes, size_t size, FILE *out)
-{
-	const unsigned char *at = bytes;
-	bool is_text = is_utf8(bytes, size);
-	size_t control_end = 0;
-
-	for (size_t i = 0; i < size; i++) {
-		if (i >= control_end)
-			control_end = i + control_size(at + i, size - i);
-		if (i < control_end || (at[i] >= 0x80 && !is_text))
-			fprintf(out, "\\x%02x", at[i]);
-		else
-			fputc(at[i], out);
-	}
 }
 
 /* ---- JSON ---- */
@@ -149,7 +126,7 @@ static void print_value(struct ctl *ctl, const struct godwit_result *result, boo
 		fwrite(result->value, 1, result->value_size, ctl->out);
 		return;
 	}
-	item_view_text(result->value, result->value_size, ctl->out);
+	printable_write(result->value, result->value_size, "\n\t", ctl->out);
 	fputc('\n', ctl->out);
 }
 
@@ -180,7 +157,7 @@ static enum ctl_exit fail(struct ctl *ctl, const struct godwit_operation *operat
 			  const struct godwit_result *result)
 {
 	fputs("godwitctl: ", ctl->err);
-	item_view_text(operation->key, operation->key_size, ctl->err);
+	printable_write(operation->key, operation->key_size, "", ctl->err);
 	fprintf(ctl->err, ": %s", godwit_status_text(result->status));
 	if (result->status == GODWIT_VERSION_MISMATCH && result->version)
 		fprintf(ctl->err, ": %" PRIu64, result->version);

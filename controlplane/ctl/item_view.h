@@ -16,13 +16,9 @@ enum ctl_exit item_view_exit(enum godwit_status status);
 /* The status as one word for scripts: "ok", "not_found", ... */
 const char *item_view_word(enum godwit_status status);
 
-/* Prints bytes so that a terminal is safe from them: control characters but newline and tab, and
- * bytes that are no UTF-8, as \xNN.
- */
-void item_view_text(const void *bytes, size_t size, FILE *out);
-
 /* Prints the result of 'operation' to ctl->out, and one line to ctl->err unless it is GODWIT_OK;
- * returns what to exit with. 'is_raw': a value is printed as it is, without a newline.
+ * returns what to exit with. Of values, control characters but
+ * newline and tab, and bytes that are no UTF-8, are printed as \xNN; 'is_raw': as they are, without a newline.
  */
 enum ctl_exit item_view_result(struct ctl *ctl, const struct godwit_operation *operation,
 			       const struct godwit_result *result, bool is_raw);

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "controlplane/ctl/json_path.h"
+#include "controlplane/ctl/printable.h"
 #include "controlplane/ctl/table.h"
 
 #define BAR_WIDTH 20
@@ -127,7 +128,7 @@ static void print_silent(const json_t *list, FILE *out)
 	json_array_foreach(json_value_at(list, "nodes"), i, node)
 	{
 		if (json_text_at(node, "error")[0])
-			fprintf(out, "no answer   %s\n", json_text_at(node, "error"));
+			printable_line(out, "no answer   %s", json_text_at(node, "error"));
 	}
 }
 
@@ -159,13 +160,13 @@ void migration_view_job(const json_t *job, FILE *out)
 	char rate[TABLE_NUMBER_SIZE], left[TABLE_NUMBER_SIZE], note[NOTE_SIZE];
 
 	note_of(note, job);
-	fprintf(out, "%" PRIu64 " %s -> %s  %s  %s of %s, %s/s, %s left, %s%s%s",
-		json_integer_at(job, "partition"), json_text_at(job, "from"),
-		json_text_at(job, "to"), migration_view_bar(bar, share_of(job)),
-		table_bytes(bytes, json_number_at(job, "bytes")),
-		table_bytes(expected, json_number_at(job, "bytes_expected")),
-		table_bytes(rate, json_number_at(job, "bytes_per_s")), time_left(left, job),
-		json_text_at(job, "phase"), note[0] ? ": " : "", note);
+	printable_print(out, "%" PRIu64 " %s -> %s  %s  %s of %s, %s/s, %s left, %s%s%s",
+			json_integer_at(job, "partition"), json_text_at(job, "from"),
+			json_text_at(job, "to"), migration_view_bar(bar, share_of(job)),
+			table_bytes(bytes, json_number_at(job, "bytes")),
+			table_bytes(expected, json_number_at(job, "bytes_expected")),
+			table_bytes(rate, json_number_at(job, "bytes_per_s")), time_left(left, job),
+			json_text_at(job, "phase"), note[0] ? ": " : "", note);
 }
 
 void migration_view_end(const json_t *past, FILE *out)
@@ -173,15 +174,15 @@ void migration_view_end(const json_t *past, FILE *out)
 	char items[TABLE_NUMBER_SIZE], bytes[TABLE_NUMBER_SIZE], took[TABLE_NUMBER_SIZE];
 	bool is_ok = json_is_true_at(past, "ok");
 
-	fprintf(out, "partition %" PRIu64 " has %s from %s to %s%s%s",
-		json_integer_at(past, "partition"), is_ok ? "moved" : "not moved",
-		json_text_at(past, "from"), json_text_at(past, "to"), is_ok ? "" : ": ",
-		is_ok ? "" : json_text_at(past, "reason"));
+	printable_print(out, "partition %" PRIu64 " has %s from %s to %s%s%s",
+			json_integer_at(past, "partition"), is_ok ? "moved" : "not moved",
+			json_text_at(past, "from"), json_text_at(past, "to"), is_ok ? "" : ": ",
+			is_ok ? "" : json_text_at(past, "reason"));
 	if (is_ok)
-		fprintf(out, ": %s items, %s, in %s",
-			table_count(items, json_number_at(past, "items")),
-			table_bytes(bytes, json_number_at(past, "bytes")),
-			table_duration(took, json_integer_at(past, "took_ms")));
+		printable_print(out, ": %s items, %s, in %s",
+				table_count(items, json_number_at(past, "items")),
+				table_bytes(bytes, json_number_at(past, "bytes")),
+				table_duration(took, json_integer_at(past, "took_ms")));
 	fputc('\n', out);
 }
 

@@ -6,32 +6,34 @@
 #include <inttypes.h>
 
 #include "controlplane/ctl/json_path.h"
+#include "controlplane/ctl/printable.h"
 #include "controlplane/ctl/table.h"
 
 static void print_head(const json_t *status, FILE *out)
 {
 	char a[TABLE_NUMBER_SIZE], b[TABLE_NUMBER_SIZE];
 
-	fprintf(out, "node      %s, %s, version %s, up %s, pid %" PRIu64 "\n",
-		json_text_at(status, "node.name"), json_text_at(status, "node.state"),
-		json_text_at(status, "node.version"),
-		table_duration(a, json_integer_at(status, "node.uptime_ms")),
-		json_integer_at(status, "node.pid"));
-	fprintf(out, "data      %s UDP %" PRIu64 ", port %s %s, mac %s, MTU %" PRIu64 ", link %s\n",
+	printable_line(out, "node      %s, %s, version %s, up %s, pid %" PRIu64,
+		       json_text_at(status, "node.name"), json_text_at(status, "node.state"),
+		       json_text_at(status, "node.version"),
+		       table_duration(a, json_integer_at(status, "node.uptime_ms")),
+		       json_integer_at(status, "node.pid"));
+	printable_line(
+		out, "data      %s UDP %" PRIu64 ", port %s %s, mac %s, MTU %" PRIu64 ", link %s",
 		json_text_at(status, "data.address"), json_integer_at(status, "data.udp_port"),
 		json_text_at(status, "data.port.kind"), json_text_at(status, "data.port.device"),
 		json_text_at(status, "data.port.mac"), json_integer_at(status, "data.port.mtu"),
 		json_is_true_at(status, "data.port.link_up") ? "up" : "down");
-	fprintf(out, "items     %s, %s/s operations, %" PRIu64 " sessions\n",
-		table_count(a, json_number_at(status, "items.count")),
-		table_count(b, json_number_at(status, "rates.operations_per_s")),
-		json_integer_at(status, "sessions"));
-	fprintf(out, "memory    %s of ",
-		table_bytes(a, json_number_at(status, "memory.allocated_bytes")));
-	fprintf(out, "%s for items, %s asked for by them, partitions %" PRIu64 "\n",
-		table_bytes(a, json_number_at(status, "memory.limit_bytes")),
-		table_bytes(b, json_number_at(status, "items.bytes")),
-		json_integer_at(status, "partitions"));
+	printable_line(out, "items     %s, %s/s operations, %" PRIu64 " sessions",
+		       table_count(a, json_number_at(status, "items.count")),
+		       table_count(b, json_number_at(status, "rates.operations_per_s")),
+		       json_integer_at(status, "sessions"));
+	printable_print(out, "memory    %s of ",
+			table_bytes(a, json_number_at(status, "memory.allocated_bytes")));
+	printable_line(out, "%s for items, %s asked for by them, partitions %" PRIu64,
+		       table_bytes(a, json_number_at(status, "memory.limit_bytes")),
+		       table_bytes(b, json_number_at(status, "items.bytes")),
+		       json_integer_at(status, "partitions"));
 }
 
 static int add_worker(struct table *table, const json_t *worker)

@@ -9,6 +9,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "controlplane/ctl/printable.h"
+
 struct table_row {
 	struct table_row *next;
 	char cells[]; /* column_count NUL-terminated strings, one behind the other */
@@ -21,7 +23,18 @@ struct table {
 	struct table_row *first, **end; /* the first row holds the heads */
 };
 
-/* Appends a row of 'size' bytes of cells separated by tabs. */
+/* Of the 'width' bytes of a cell those that are shown: whole characters. */
+static size_t cell_cut(const char *text, size_t width)
+{
+	if (width < TABLE_CELL_SIZE)
+		return width;
+	width = TABLE_CELL_SIZE - 1;
+	while (width > 0 && (text[width] & 0xc0) == 0x80)
+		width--;
+	return width;
+}
+
+/* Appends a row of 'size' bytes of printable cells separated by tabs. */
 static int row_add(struct table *table, const char *text, size_t size)
 {
 	struct table_row *row = calloc(1, sizeof(*row) + size + table->column_count + 1);
@@ -32,7 +45,7 @@ static int row_add(struct table *table, const char *text, size_t size)
 	at = row->cells;
 	for (uint32_t column = 0; column < table->column_count; column++) {
 		size_t width = strcspn(text, "\t");
-		size_t copied = width < TABLE_CELL_SIZE ? width : TABLE_CELL_SIZE - 1;
+		size_t copied = cell_cut(text, width);
 
 		memcpy(at, text, copied);
 		at += copied + 1;
@@ -82,6 +95,23 @@ void table_destroy(struct table *table)
 	free(table);
 }
 
+/* Appends a row of what may be anybody's text. */
+static int row_add_printable(struct table *table, const char *text, size_t size)
+{
+	char *printable;
+	size_t printable_size;
+	FILE *out = open_memstream(&printable, &printable_size);
+	int result = -ENOMEM;
+
+	if (!out)
+		return -ENOMEM;
+	printable_write(text, size, "\t", out);
+	if (fclose(out) == 0)
+		result = row_add(table, printable, printable_size);
+	free(printable);
+	return result;
+}
+
 int table_add(struct table *table, const char *format, ...)
 {
 	va_list arguments;
@@ -93,7 +123,7 @@ int table_add(struct table *table, const char *format, ...)
 	va_end(arguments);
 	if (size < 0)
 		return -ENOMEM;
-	result = row_add(table, text, (size_t)size);
+	result = row_add_printable(table, text, (size_t)size);
 	free(text);
 	return result;
 }

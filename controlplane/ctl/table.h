@@ -20,7 +20,8 @@ struct table *table_create(const char *const *heads, uint32_t column_count);
 void table_destroy(struct table *table);
 
 /* Appends a row; one format and its arguments for all cells, which are separated by tabs. Missing
- * cells are empty. A cell is cut at TABLE_CELL_SIZE - 1 bytes. 0, or -ENOMEM.
+ * cells are empty. Control characters are printed as \xNN (printable.h); a tab in an argument begins a cell, too. A cell
+ * is cut at TABLE_CELL_SIZE - 1 bytes. 0, or -ENOMEM.
  */
 int table_add(struct table *table, const char *format, ...) __attribute__((format(printf, 2, 3)));
 

@@ -62,6 +62,16 @@ static void show(uint8_t view, const json_t *reply)
 	}
 }
 
+/* Nothing that a terminal may obey but newlines. */
+static void check_printed(const unsigned char *text, size_t size)
+{
+	for (size_t i = 0; i < size; i++) {
+		FUZZ_CHECK(text[i] >= ' ' || text[i] == '\n');
+		FUZZ_CHECK(text[i] != 0x7f);
+		FUZZ_CHECK(text[i] != 0xc2 || (i + 1 < size && text[i + 1] >= 0xa0));
+	}
+}
+
 /* An input: which view, then the reply as JSON. */
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
@@ -76,6 +86,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	show(data[0], reply);
 	fflush(out);
 	FUZZ_CHECK(shown_size <= 64 * INPUT_SIZE_MAX);
+	check_printed((const unsigned char *)shown, shown_size);
 	json_decref(reply);
 	return 0;
 }

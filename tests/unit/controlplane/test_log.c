@@ -71,6 +71,8 @@ static void foreign_text_cannot_forge_a_line(void)
 	log_info(&f.log, "node", "peer", "name=\"%s\"", "x\n2025-11-23 error node: forged\x1b[2J");
 	CU_ASSERT_PTR_EQUAL(strchr(f.text, '\n'), f.text + strlen(f.text) - 1);
 	CU_ASSERT_PTR_NOT_NULL(strstr(f.text, "x?2025-11-23 error node: forged?[2J"));
+	log_info(&f.log, "node", "peer", "name=\"%s\"", "\xc2\x9b[2J h\xc3\xb6ren \xc2\xa0");
+	CU_ASSERT_PTR_NOT_NULL(strstr(f.text, "name=\"??[2J h\xc3\xb6ren \xc2\xa0\""));
 	fixture_fini(&f);
 }
 

@@ -471,6 +471,32 @@ static void what_was_sent_and_not_answered_is_in_doubt(void)
 	ctl_run_fini(&run);
 }
 
+/* No terminal is steered by what a node answers; scripts get all of it, in JSON. */
+static void what_a_node_answers_is_printed_safely(void)
+{
+	static const char problem[] = "{\"problems\": [{\"text\": \"\\u001b[2J\\n\\u009b\"}]}";
+	static const char refusal[] = "{\"error\": {\"message\": \"\\u001b]0;owned\\u0007\\n\"}}";
+	const struct fake_step steps[] = {
+		{ .request = "GET /v1/cluster", .status = 200, .reply = problem },
+		{ .request = NULL }
+	};
+	const struct fake_step refused[] = {
+		{ .request = "GET /v1/cluster", .status = 400, .reply = refusal },
+		{ .request = NULL }
+	};
+	struct ctl_run run;
+
+	ctl_run_steps(&run, steps, CTL_WORDS("cluster", "check"));
+	CU_ASSERT_STRING_EQUAL(run.out, "problem     \\x1b[2J\\x0a\\xc2\\x9b\n");
+	ctl_run_fini(&run);
+	ctl_run_steps(&run, steps, CTL_WORDS("cluster", "check", "--output", "json"));
+	CU_ASSERT_PTR_NOT_NULL(strstr(run.out, "\\u001B[2J\\n"));
+	ctl_run_fini(&run);
+	ctl_run_steps(&run, refused, CTL_WORDS("cluster", "check"));
+	CU_ASSERT_PTR_NOT_NULL(strstr(run.err, "answered 400: \\x1b]0;owned\\x07\\x0a\n"));
+	ctl_run_fini(&run);
+}
+
 int main(void)
 {
 	static const struct unit_test tests[] = {
@@ -492,6 +518,7 @@ int main(void)
 		UNIT_TEST(remove_and_reload_keys_send_what_they_say),
 		UNIT_TEST(a_claim_is_sent_only_by_someone_who_accepts_the_loss),
 		UNIT_TEST(what_was_sent_and_not_answered_is_in_doubt),
+		UNIT_TEST(what_a_node_answers_is_printed_safely),
 		{ NULL, NULL },
 	};
 

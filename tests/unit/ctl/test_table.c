@@ -63,6 +63,23 @@ static void a_cell_is_cut_at_its_limit(void)
 	CU_ASSERT_PTR_NULL(table_create((const char *const[]){ "A" }, TABLE_COLUMN_MAX + 1));
 }
 
+static void foreign_text_stays_in_its_line(void)
+{
+	struct table *table = table_create((const char *const[]){ "A", "B" }, 2);
+	char cell[TABLE_CELL_SIZE + 2];
+	char *text;
+
+	CU_ASSERT_PTR_NOT_NULL_FATAL(table);
+	memset(cell, 'x', sizeof(cell));
+	strcpy(cell + TABLE_CELL_SIZE - 2, "\xc3\xb6z");
+	table_add(table, "%s\t%s", "a\x1b[2J\n\xc2\x9b", "h\xc3\xb6ren");
+	table_add(table, "\t%s", cell);
+	text = printed(table);
+	CU_ASSERT_PTR_NOT_NULL(strstr(text, "\na\\x1b[2J\\x0a\\xc2\\x9b  h\xc3\xb6ren\n"));
+	CU_ASSERT_PTR_NOT_NULL(strstr(text, "xxx\n")); /* no half of a character */
+	free(text);
+}
+
 static void numbers_are_scaled(void)
 {
 	char text[TABLE_NUMBER_SIZE];
@@ -93,6 +110,7 @@ int main(void)
 		UNIT_TEST(columns_align_left_and_right),
 		UNIT_TEST(missing_cells_leave_no_trailing_space),
 		UNIT_TEST(a_cell_is_cut_at_its_limit),
+		UNIT_TEST(foreign_text_stays_in_its_line),
 		UNIT_TEST(numbers_are_scaled),
 		UNIT_TEST(durations_name_two_units),
 		{ NULL, NULL },
