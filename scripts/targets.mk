@@ -168,7 +168,7 @@ $(BUILD)/tests/bench/bench_migration: $(BUILD)/obj/tests/bench/bench_migration.o
 .PHONY: negative-controls check-controls
 mutants = $(patsubst %,$(BUILD)/controls/%/simulate,$(1))
 CONTROLS := $(patsubst tests/controls/%.patch,%,$(sort $(wildcard tests/controls/*.patch)))
-CONTROLS_CHEAP := replay-window held read-fence
+CONTROLS_CHEAP := replay-window held read-barrier
 
 CONTROL_PROGRAMS := $(BUILD)/simulate $(BUILD)/failpoints $(BUILD)/handover
 

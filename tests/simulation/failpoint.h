@@ -54,6 +54,8 @@ enum failpoint_fault {
 	FAILPOINT_SOURCE_STALLS, /* for longer than requests may be parked, and shorter than suspicion */
 	FAILPOINT_TARGET_STALLS,
 	FAILPOINT_THIRD_STALLS,
+	FAILPOINT_SOURCE_WORKERS_STALL, /* as long, while the control thread goes on */
+	FAILPOINT_TARGET_WORKERS_STALL,
 	FAILPOINT_SOURCE_SLEEPS, /* for longer than suspicion, fence and claim take */
 	FAILPOINT_TARGET_SLEEPS,
 	FAILPOINT_THIRD_SLEEPS,

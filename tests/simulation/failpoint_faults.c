@@ -6,6 +6,7 @@
 #define AT_ONCE 0u
 #define RESTART_US (300 * MS) /* shorter than a suspicion */
 #define STALL_US (300 * MS)   /* longer than writes may be parked, shorter than a suspicion */
+#define WRITE_US (50 * MS)    /* enough for a write */
 #define CUT_US (13000 * MS)   /* longer than an attempt may be silent */
 /* Longer than it takes to be declared dead, to fence oneself and to be claimed from. */
 #define DEATH_US (20000 * MS)
@@ -28,6 +29,12 @@ static void crash(struct failpoint *failpoint, uint32_t node)
 static void stall(struct failpoint *failpoint, uint32_t node)
 {
 	sim_server_of(failpoint->sim, node)->paused_us = failpoint->sim->now_us + STALL_US;
+}
+
+static void stall_workers(struct failpoint *failpoint, uint32_t node)
+{
+	for (uint32_t i = 0; i < failpoint->sim->worker_count; i++)
+		sim_stall_worker(failpoint->sim, node, i, STALL_US);
 }
 
 static void sleep_long(struct failpoint *failpoint, uint32_t node)
@@ -116,6 +123,10 @@ static const struct fault faults[FAILPOINT_FAULT_COUNT] = {
 	[FAILPOINT_SOURCE_STALLS] = { "source stalls", stall, FAILPOINT_SOURCE, STALL_US, false },
 	[FAILPOINT_TARGET_STALLS] = { "target stalls", stall, FAILPOINT_TARGET, STALL_US, false },
 	[FAILPOINT_THIRD_STALLS] = { "third stalls", stall, FAILPOINT_THIRD, STALL_US, false },
+	[FAILPOINT_SOURCE_WORKERS_STALL] = { "source workers stall", stall_workers,
+					     FAILPOINT_SOURCE, STALL_US, false },
+	[FAILPOINT_TARGET_WORKERS_STALL] = { "target workers stall", stall_workers,
+					     FAILPOINT_TARGET, STALL_US, false },
 	[FAILPOINT_SOURCE_SLEEPS] = { "source sleeps", sleep_long, FAILPOINT_SOURCE, DEATH_US,
 				      false },
 	[FAILPOINT_TARGET_SLEEPS] = { "target sleeps", sleep_long, FAILPOINT_TARGET, DEATH_US,
@@ -162,10 +173,71 @@ static void claim(struct failpoint *failpoint, uint32_t node)
 		sim_history_forget(&failpoint->sim->history, FAILPOINT_PARTITION);
 }
 
+/* ---- a write at the target, and a read at the source thereafter, while workers stand still ---- */
+
+static bool does_target_own(struct sim *sim)
+{
+	const struct sim_node *node = sim_server_of(sim, FAILPOINT_TARGET)->node;
+
+	return partition_map_owner(gossip_map(node->gossip), FAILPOINT_PARTITION) ==
+	       sim_node_id(FAILPOINT_TARGET);
+}
+
+static uint32_t any_key(const struct sim *sim)
+{
+	uint32_t key = 0;
+
+	while (key < sim->history.key_count &&
+	       (sim->history.keys[key].is_counter ||
+		sim->history.keys[key].partition != FAILPOINT_PARTITION))
+		key++;
+	return key;
+}
+
+static void witness(struct sim *sim, uint32_t key, uint32_t writer, uint32_t reader,
+		    uint64_t end_us)
+{
+	if (!sim_run_for(sim, (end_us - sim->now_us) / 2, does_target_own) ||
+	    !sim_client_try(&sim->clients[writer], sim->now_us, SIM_SET, key, FAILPOINT_TARGET))
+		return;
+	sim_plan_client(sim, writer);
+	sim_run_for(sim, WRITE_US, NULL);
+	if (sim_client_try(&sim->clients[reader], sim->now_us, SIM_GET, key, FAILPOINT_SOURCE))
+		sim_plan_client(sim, reader);
+}
+
+/* Two clients wait for their turn; the others go on. */
+static void endure_stall(struct failpoint *failpoint)
+{
+	struct sim *sim = failpoint->sim;
+	uint64_t end_us = sim->now_us + STALL_US;
+	uint32_t key = any_key(sim);
+	uint32_t pair[] = { key % sim->client_count, (key + 1) % sim->client_count };
+
+	if (key == sim->history.key_count) {
+		sim_run_for(sim, STALL_US, NULL);
+		return;
+	}
+	for (uint32_t i = 0; i < 2; i++)
+		sim->clients[pair[i]].is_idle = true;
+	witness(sim, key, pair[0], pair[1], end_us);
+	for (uint32_t i = 0; i < 2; i++) {
+		sim->clients[pair[i]].is_idle = false;
+		if (sim->clients[pair[i]].due_us == UINT64_MAX)
+			sim->clients[pair[i]].due_us = end_us;
+		sim_plan_client(sim, pair[i]);
+	}
+	sim_run_for(sim, end_us - sim->now_us, NULL);
+}
+
 void failpoint_endure(struct failpoint *failpoint)
 {
 	const struct fault *fault = &faults[failpoint->fault];
 
+	if (fault->act == stall_workers) {
+		endure_stall(failpoint);
+		return;
+	}
 	if (!fault->is_claimed) {
 		sim_run_for(failpoint->sim, fault->lasts_us, NULL);
 		return;

@@ -40,6 +40,10 @@ static const char expected[FAILPOINT_FAULT_COUNT][FAILPOINT_PHASE_COUNT][COLUMN_
 		{ "D", "D", "D", "D", "D", "D", "D", "D", "D", "D", "D", "D", "D", "D", "D", "D", "R", "R", "L", "L" },
 	[FAILPOINT_TARGET_STALLS] =
 		{ "D", "D", "D", "D", "D", "D", "D", "D", "D", "D", "D", "D", "D", "D", "D", "D", "R", "R", "L", "L" },
+	[FAILPOINT_SOURCE_WORKERS_STALL] =
+		{ "D", "D", "D", "D", "D", "D", "D", "D", "D", "D", "D", "D", "D", "D", "D", "D", "R", "R", "L", "L" },
+	[FAILPOINT_TARGET_WORKERS_STALL] =
+		{ "D", "D", "D", "D", "D", "D", "D", "D", "D", "D", "D", "D", "D", "D", "D", "D", "R", "R", "L", "L" },
 	/* A long one is a death, until it is over: what was verified waits, what is READY is claimed. */
 	[FAILPOINT_SOURCE_SLEEPS] =
 		{ "d", "d", "d", "d", "d", "d", "DR", "DR", "C", "C", "C", "D", "D", "D", "D", "D", "d", "d", "L", "L" },

@@ -197,10 +197,8 @@ static void greet(struct sim_client *client)
 static void build_request(struct sim_client *client)
 {
 	static const uint8_t opcodes[] = {
-		[SIM_GET] = WIRE_GET,
-		[SIM_SET] = WIRE_SET,
-		[SIM_REMOVE] = WIRE_DELETE,
-		[SIM_COUNT_UP] = WIRE_INCREMENT,
+		[SIM_GET] = WIRE_GET,       [SIM_SET] = WIRE_SET,
+		[SIM_REMOVE] = WIRE_DELETE, [SIM_COUNT_UP] = WIRE_INCREMENT,
 		[SIM_ASK_TTL] = WIRE_TTL,
 	};
 	uint8_t value[FILLED_SIZE_MAX];
@@ -266,7 +264,7 @@ static uint32_t choose_ttl(struct sim_client *client)
 	return 1 + chance(client, TTL_MS_MIN << chance(client, TTL_SHIFTS));
 }
 
-static void start(struct sim_client *client)
+static void note_begin(struct sim_client *client)
 {
 	client->begun_us = client->now_us;
 	client->give_up_us = client->now_us + SIM_OPERATION_MS * 1000;
@@ -277,9 +275,14 @@ static void start(struct sim_client *client)
 	else if (client->operation == SIM_COUNT_UP)
 		sim_history_begin_count(history_of(client), client->key);
 	else
-		client->number = sim_history_begin_write(history_of(client), client->key,
-							 client->operation == SIM_REMOVE,
-							 client->ttl_ms);
+		client->number =
+			sim_history_begin_write(history_of(client), client->key,
+						client->operation == SIM_REMOVE, client->ttl_ms);
+}
+
+static void start(struct sim_client *client)
+{
+	note_begin(client);
 	choose_node(client);
 	approach(client);
 }
@@ -338,6 +341,20 @@ void sim_client_verify(struct sim_client *client, uint64_t now_us, uint32_t key)
 	start(client);
 }
 
+bool sim_client_try(struct sim_client *client, uint64_t now_us, enum sim_client_operation operation,
+		    uint32_t key, uint32_t node)
+{
+	if (client->state != SIM_CLIENT_RESTING || client->is_unsure)
+		return false;
+	client->now_us = now_us;
+	client->key = key;
+	client->operation = operation;
+	note_begin(client);
+	client->node = node;
+	approach(client);
+	return true;
+}
+
 /* What it gave up may wait in a worker that stands still. */
 static bool waits_for_stall(struct sim_client *client)
 {
@@ -353,8 +370,8 @@ static bool falls_asleep(struct sim_client *client)
 {
 	bool was_asleep = client->is_asleep;
 
-	client->is_asleep = client->options.is_stale && !was_asleep &&
-			    chance(client, SLEEP_ONE_IN) == 0;
+	client->is_asleep =
+		client->options.is_stale && !was_asleep && chance(client, SLEEP_ONE_IN) == 0;
 	if (client->is_asleep)
 		client->due_us = client->now_us + 1 + chance(client, SLEEP_US_MAX);
 	return client->is_asleep;

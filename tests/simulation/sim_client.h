@@ -51,9 +51,9 @@ struct sim_client_options {
 	uint32_t node_count;
 	uint32_t worker_count; /* of each node */
 	uint32_t partition_count;
-	uint32_t pause_us;      /* between two operations, about */
-	bool is_stale;          /* sleeps, keeps old owners, sends with sessions that are over */
-	bool is_expiring;       /* half of what it writes has a time to live */
+	uint32_t pause_us; /* between two operations, about */
+	bool is_stale;     /* sleeps, keeps old owners, sends with sessions that are over */
+	bool is_expiring;  /* half of what it writes has a time to live */
 	uint64_t seed;
 	struct sim_history *history;
 	/* A frame for the node of its destination address. */
@@ -87,7 +87,7 @@ struct sim_client {
 	bool is_sent; /* the request was sent, and nobody said that it was not executed */
 	struct unit_datagram datagram;
 	bool is_asleep;
-	uint64_t deaf_until_us; /* until then it believes nobody who names another owner */
+	uint64_t deaf_until_us;  /* until then it believes nobody who names another owner */
 	struct unit_client over; /* a session that its node refused; token 0: none */
 	uint32_t over_worker;
 	uint32_t over_sequence; /* the last one that was sent while it was good */
@@ -112,6 +112,9 @@ void sim_client_receive(struct sim_client *client, uint64_t now_us, const uint8_
 
 /* Begins to read 'key' now; for a resting client. */
 void sim_client_verify(struct sim_client *client, uint64_t now_us, uint32_t key);
+/* Through that node, the write of a key of its own or the read of any. False: it is busy, or was just now. */
+bool sim_client_try(struct sim_client *client, uint64_t now_us, enum sim_client_operation operation,
+		    uint32_t key, uint32_t node);
 
 /* Whether that request has been answered, or still is under way: copies of it change nothing any more. */
 bool sim_client_is_settled(const struct sim_client *client, uint64_t token, uint32_t sequence);

@@ -87,6 +87,8 @@ static void a_short_pause_is_waited_for(void)
 {
 	check(FAILPOINT_SOURCE_STALLS);
 	check(FAILPOINT_TARGET_STALLS);
+	check(FAILPOINT_SOURCE_WORKERS_STALL);
+	check(FAILPOINT_TARGET_WORKERS_STALL);
 }
 
 static void a_long_pause_is_a_death_until_it_is_over(void)
