@@ -588,8 +588,9 @@ static void on_message(struct migration_target *target, struct migration_target_
 	take_message(target, actions, message);
 }
 
-/* The map says that this node owns the partition: a COMMIT that came by another way, or an operator's
- * claim. Otherwise somebody else does, and the copy is of no use.
+/* The map says that this node owns the partition: behind a READY, that is a COMMIT that came by another way. Before, the
+ * source cannot have decided: an earlier life of this node had it, and what is copied here is older than that. Otherwise
+ * somebody else owns it. The copy is of no use then.
  */
 static void on_owner(struct migration_target *target, struct migration_target_actions *actions,
 		     const struct migration_target_event *event)
@@ -600,9 +601,8 @@ static void on_owner(struct migration_target *target, struct migration_target_ac
 		return;
 	target->epoch_known = event->epoch;
 	target->owner_known = event->owner;
-	if (is_mine && is_in(target, TARGET_PREPARING, TARGET_READY))
-		take_over(target, actions, event->epoch, target->machine.state != TARGET_READY,
-			  true);
+	if (is_mine && target->machine.state == TARGET_READY)
+		take_over(target, actions, event->epoch, false, true);
 	else if (!is_mine && target->machine.state == TARGET_CONFIRMING &&
 		 event->epoch >= target->epoch_taken)
 		fail(target, actions, MIGRATION_SUPERSEDED, false);

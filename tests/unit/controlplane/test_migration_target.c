@@ -568,6 +568,20 @@ static void test_the_map_may_bring_the_commit(void)
 	CU_ASSERT_EQUAL(stage.target.outcome, TARGET_MIGRATED);
 }
 
+/* The source decides behind a READY only: what the map says before was an earlier life's. */
+static void test_what_an_earlier_life_owned_is_not_taken_with_an_older_copy(void)
+{
+	static const enum migration_target_state states[] = { TARGET_PREPARING, TARGET_RECEIVING,
+							      TARGET_VERIFIED };
+	struct stage stage;
+
+	for (uint32_t i = 0; i < 3; i++) {
+		reach(&stage, states[i]);
+		owner(&stage, TARGET_ID, EPOCH + 1);
+		check_failed(&stage, MIGRATION_SUPERSEDED);
+	}
+}
+
 /* ---- claims ---- */
 
 static void test_a_claim_needs_ready_a_dead_source_a_majority_and_time(void)
@@ -878,6 +892,7 @@ int main(void)
 		UNIT_TEST(test_ready_waits_and_asks_for_ever),
 		UNIT_TEST(test_ready_is_void_when_the_fence_comes_down),
 		UNIT_TEST(test_the_map_may_bring_the_commit),
+		UNIT_TEST(test_what_an_earlier_life_owned_is_not_taken_with_an_older_copy),
 		UNIT_TEST(test_a_claim_needs_ready_a_dead_source_a_majority_and_time),
 		UNIT_TEST(test_a_claim_is_served_once_a_majority_knows),
 		UNIT_TEST(test_a_claim_that_came_too_late_is_dropped),
