@@ -240,9 +240,18 @@ static void reply_not_owner(struct migration_jobs *jobs, const struct sync_messa
 	message->epoch = entry->epoch;
 }
 
+/* This node owns the partition and has nothing of it, so it decides who is the next: from now on it is the source, also if
+ * the answer gets lost, and if the source's mark goes before its word comes.
+ */
+static void give_back(struct migration_jobs *jobs, const struct sync_message *commit)
+{
+	act(jobs, JOBS_GIVE_BACK, commit->partition, commit->sender)->epoch = commit->epoch + 1;
+	reply_abort(jobs, commit, MIGRATION_LOST);
+	jobs->counters.lost++;
+}
+
 /* A COMMIT that no machine waits for. The job is one of an earlier life, whose memory is gone, unless the
- * partition has moved on since; the source may have it back, because this life does not serve it at that
- * epoch and never will.
+ * partition has moved on since: as long as this node may not know whether it has, it says nothing.
  */
 static void answer_commit(struct migration_jobs *jobs, const struct sync_message *message)
 {
@@ -251,9 +260,9 @@ static void answer_commit(struct migration_jobs *jobs, const struct sync_message
 	if (entry->epoch > message->epoch ||
 	    (entry->epoch == message->epoch && entry->owner != jobs->options.self)) {
 		reply_not_owner(jobs, message);
-	} else if (!partition_set_has(jobs->options.held, message->partition)) {
-		reply_abort(jobs, message, MIGRATION_LOST);
-		jobs->counters.lost++;
+	} else if (!partition_set_has(jobs->options.held, message->partition) &&
+		   jobs->sees_majority) {
+		give_back(jobs, message);
 	}
 }
 

@@ -36,11 +36,14 @@ enum migration_jobs_action_kind {
 	JOBS_SOURCE, /* partition, source: an action of that partition's source */
 	JOBS_TARGET, /* partition, target: likewise */
 	JOBS_REPLY,  /* to, message: an answer outside of any job */
+	/* partition, to, epoch: that node owns it from there on. Enter it in the map, show it to the workers. */
+	JOBS_GIVE_BACK,
 };
 
 struct migration_jobs_action {
 	enum migration_jobs_action_kind kind;
 	uint32_t partition;
+	uint32_t epoch;
 	uint64_t to; /* node id: also where the messages of SOURCE and TARGET go */
 	const struct migration_source_action *source;
 	const struct migration_target_action *target;

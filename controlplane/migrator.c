@@ -55,6 +55,17 @@ static bool is_stale(const struct migrator *migrator, const struct migrator_even
 
 /* ---- turns ---- */
 
+static void give_back(const struct migrator *migrator, const struct migration_jobs_action *action)
+{
+	const struct migrator_host *host = &migrator->options.host;
+	const struct partition_owner owner = { .partition = action->partition,
+					       .epoch = action->epoch,
+					       .owner = action->to };
+
+	host->record_owner(host->context, &owner);
+	host->publish(host->context);
+}
+
 static void do_actions(struct migrator *migrator, const struct migration_jobs_actions *actions)
 {
 	for (uint32_t i = 0; i < actions->count; i++) {
@@ -64,6 +75,8 @@ static void do_actions(struct migrator *migrator, const struct migration_jobs_ac
 			migrator_do_source(migrator, action->partition, action->to, action->source);
 		else if (action->kind == JOBS_TARGET)
 			migrator_do_target(migrator, action->partition, action->to, action->target);
+		else if (action->kind == JOBS_GIVE_BACK)
+			give_back(migrator, action);
 		else
 			migrator_send_message(migrator, action->to, &action->message);
 	}

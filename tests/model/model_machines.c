@@ -387,6 +387,13 @@ static void do_target(struct model *model, uint32_t i, const struct migration_ta
 	}
 }
 
+static void give_back(struct model *model, uint32_t i, const struct migration_jobs_action *action,
+		      struct answers *answers)
+{
+	record_owner(&model->state.nodes[i], answers, action->to, action->epoch);
+	model_publish(&model->state.nodes[i], i);
+}
+
 void model_do_actions(struct model *model, uint32_t i, struct migration_jobs_actions actions,
 		      struct answers *answers)
 {
@@ -397,6 +404,8 @@ void model_do_actions(struct model *model, uint32_t i, struct migration_jobs_act
 			do_source(model, i, action->source, answers);
 		else if (action->kind == JOBS_TARGET)
 			do_target(model, i, action->target, answers);
+		else if (action->kind == JOBS_GIVE_BACK)
+			give_back(model, i, action, answers);
 		else
 			send_control(model, i, &action->message);
 	}

@@ -287,9 +287,18 @@ static void test_commit_to_a_life_that_forgot_gives_the_partition_back(void)
 
 	create(&node);
 	commit.epoch = 6;
+	/* Not before all have told: the earlier life may have given it to somebody else. */
+	hear(&node, &commit);
+	CU_ASSERT_EQUAL(node.actions.count, 0);
+	feed(&node, (struct migration_jobs_event){ .kind = JOBS_ON_MAJORITY, .is_ok = true });
 	hear(&node, &commit);
 	CU_ASSERT_EQUAL(replied(&node).kind, SYNC_ABORT);
 	CU_ASSERT_EQUAL(replied(&node).reason, MIGRATION_LOST);
+	/* The map says so first: nobody else takes that epoch. */
+	CU_ASSERT_EQUAL(node.actions.items[0].kind, JOBS_GIVE_BACK);
+	CU_ASSERT_EQUAL(node.actions.items[0].partition, 6);
+	CU_ASSERT_EQUAL(node.actions.items[0].to, commit.sender);
+	CU_ASSERT_EQUAL(node.actions.items[0].epoch, 7);
 	/* Also when the map already says that it is this node's. */
 	own(&node, 6, SELF, 6);
 	hear(&node, &commit);
