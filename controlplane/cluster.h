@@ -64,7 +64,7 @@ int cluster_join(struct cluster *cluster, const struct node_address *seeds, uint
 int cluster_leave(struct cluster *cluster, bool is_leaving, char *error);
 /* Forgets the member named 'name', which is dead or has left. */
 int cluster_remove(struct cluster *cluster, const char *name, char *error);
-/* Takes 'partition', whose owner is gone for good, without its data. */
+/* Takes 'partition' without its data: its owner is gone for good, or is this node and lost it with an earlier life. */
 int cluster_claim(struct cluster *cluster, uint32_t partition, char *error);
 /* Reads the key file again. */
 int cluster_reload_keys(struct cluster *cluster, char *error);
@@ -82,6 +82,10 @@ bool cluster_is_serving(const struct cluster *cluster);
 bool cluster_sees_majority(const struct cluster *cluster);
 /* The partitions whose data this node has. */
 const struct partition_set *cluster_held(const struct cluster *cluster);
+/* Whether the partition is this node's, and its data died with an earlier life of it. */
+bool cluster_is_lost_here(const struct cluster *cluster, uint32_t partition);
+/* The dead member that gave or took the partition when it was heard last, and may bring its data; NULL = none. */
+const struct member *cluster_find_bringer(const struct cluster *cluster, uint32_t partition);
 /* All 0 without a bus. */
 void cluster_bus_counters(const struct cluster *cluster, struct bus_counters *counters);
 /* Another cluster of the same name and key that was met; "" = none. */

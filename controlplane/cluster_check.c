@@ -117,6 +117,25 @@ static bool is_served(const struct cluster *cluster, uint32_t partition, uint64_
 	return member && member_state(member) <= MEMBER_SUSPECT;
 }
 
+/* Own partitions that a dead member may bring. */
+static void check_awaited(struct findings *f)
+{
+	const struct partition_map *map = gossip_map(cluster_gossip(f->cluster));
+
+	for (uint32_t p = 0; p < map->partition_count; p++) {
+		const struct member *bringer = cluster_is_lost_here(f->cluster, p)
+						       ? cluster_find_bringer(f->cluster, p)
+						       : NULL;
+
+		if (bringer)
+			found(f, "awaited",
+			      "partition %u is this node's, without data, and %s, which is dead, "
+			      "may have it: start that again, or godwitctl partition claim %u "
+			      "--accept-data-loss",
+			      p, bringer->node.name, p);
+	}
+}
+
 static void check_partitions(struct findings *f)
 {
 	const struct partition_map *map = gossip_map(cluster_gossip(f->cluster));
@@ -158,9 +177,10 @@ static void check_strangers(struct findings *f)
 
 uint32_t cluster_check(const struct cluster *cluster, struct cluster_problem *problems)
 {
-	static void (*const checks[])(struct findings *) = { check_phase,      check_fence,
-							     check_members,    check_leaving,
-							     check_partitions, check_strangers };
+	static void (*const checks[])(struct findings *) = { check_phase,    check_fence,
+							     check_members,  check_leaving,
+							     check_awaited,  check_partitions,
+							     check_strangers };
 	struct findings findings = { cluster, problems, 0 };
 
 	for (size_t i = 0; i < sizeof(checks) / sizeof(checks[0]); i++)

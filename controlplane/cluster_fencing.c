@@ -87,18 +87,41 @@ void cluster_tick_fence(struct cluster *cluster)
 
 /* ---- partitions of an earlier life ---- */
 
+static void add_marks(const struct node *node, struct partition_set *marked)
+{
+	for (uint32_t w = 0; w < PARTITION_SET_WORD_COUNT; w++)
+		marked->words[w] |=
+			node->importing_partitions.words[w] | node->migrating_partitions.words[w];
+}
+
 void cluster_collect_moving(const struct cluster *cluster, struct partition_set *moving)
 {
 	partition_set_clear(moving);
 	for (uint32_t i = 0; i < membership_index_end(cluster_members(cluster)); i++) {
 		const struct member *member = membership_at(cluster_members(cluster), i);
 
-		if (!member || (i > 0 && member_state(member) > MEMBER_SUSPECT))
-			continue;
-		for (uint32_t w = 0; w < PARTITION_SET_WORD_COUNT; w++)
-			moving->words[w] |= member->node.importing_partitions.words[w] |
-					    member->node.migrating_partitions.words[w];
+		if (member && (i == 0 || member_state(member) <= MEMBER_SUSPECT))
+			add_marks(&member->node, moving);
 	}
+}
+
+static bool is_marked_by(const struct member *member, uint32_t partition)
+{
+	return node_is_importing(&member->node, partition) ||
+	       node_is_migrating(&member->node, partition);
+}
+
+/* Its record is that of the life that died: a later one's would have come in its place, without the mark. */
+const struct member *cluster_find_bringer(const struct cluster *cluster, uint32_t partition)
+{
+	for (uint32_t i = 1; i < membership_index_end(cluster_members(cluster)); i++) {
+		const struct member *member = membership_at(cluster_members(cluster), i);
+
+		if (member && member_state(member) == MEMBER_DEAD &&
+		    is_marked_by(member, partition))
+			return member;
+	}
+	return NULL;
 }
 
 int cluster_take_empty(struct cluster *cluster, uint32_t partition)
@@ -128,10 +151,29 @@ void cluster_serve_taken(struct cluster *cluster, uint32_t partition)
 		cluster_hold(cluster, partition, true);
 }
 
-static bool is_mine_but_lost(const struct cluster *cluster, uint32_t partition)
+bool cluster_is_lost_here(const struct cluster *cluster, uint32_t partition)
 {
 	return is_mine(cluster, partition) && !partition_set_has(&cluster->held, partition) &&
 	       !partition_set_has(&cluster->taken, partition);
+}
+
+/* Whether a dead member may bring the partition; said once of each. */
+static bool is_awaited(struct cluster *cluster, uint32_t partition)
+{
+	const struct member *bringer = cluster_find_bringer(cluster, partition);
+
+	if (!bringer) {
+		partition_set_remove(&cluster->awaited, partition);
+		return false;
+	}
+	if (!partition_set_has(&cluster->awaited, partition))
+		log_warning(cluster->options.log, "cluster",
+			    "a partition's data died with this node's earlier life, and a dead "
+			    "member may have it still: bring that back, or give the data up with "
+			    "godwitctl partition claim",
+			    "partition=%u node=%s", partition, bringer->node.name);
+	partition_set_add(&cluster->awaited, partition);
+	return true;
 }
 
 /* Takes back, empty, what this node owned when it died: the data went with its memory, and only the
@@ -145,8 +187,8 @@ static void take_back(struct cluster *cluster)
 
 	cluster_collect_moving(cluster, &moving);
 	for (uint32_t p = 0; p < map->partition_count; p++) {
-		if (is_mine_but_lost(cluster, p) && !partition_set_has(&moving, p) &&
-		    cluster_take_empty(cluster, p) == 0)
+		if (cluster_is_lost_here(cluster, p) && !partition_set_has(&moving, p) &&
+		    !is_awaited(cluster, p) && cluster_take_empty(cluster, p) == 0)
 			count++;
 	}
 	if (count > 0)
@@ -164,7 +206,7 @@ void cluster_tick_take_back(struct cluster *cluster)
 	    !cluster_sees_majority(cluster))
 		return;
 	for (uint32_t p = 0; p < map->partition_count; p++) {
-		if (is_mine_but_lost(cluster, p)) {
+		if (cluster_is_lost_here(cluster, p)) {
 			take_back(cluster);
 			return;
 		}

@@ -201,7 +201,8 @@ static int need_ownerless(const struct cluster *cluster, uint32_t partition, cha
 	uint64_t owner = partition_map_owner(gossip_map(cluster->gossip), partition);
 	const struct member *member = membership_find(cluster_members(cluster), owner);
 
-	if (member && member_state(member) <= MEMBER_SUSPECT)
+	if (member && member_state(member) <= MEMBER_SUSPECT &&
+	    !cluster_is_lost_here(cluster, partition))
 		return refuse(error, -EBUSY,
 			      "partition %u belongs to %s, which is alive: move it with godwitctl "
 			      "migrate",

@@ -31,6 +31,7 @@ struct cluster {
 	uint64_t tick_at_ms;
 	struct partition_set held;
 	struct partition_set taken; /* without data; held once a majority knows of it */
+	struct partition_set awaited; /* own, lost, and a dead member may bring them: said so */
 	bool is_excluded;           /* removed, or the name is another's: serves nothing any more */
 	bool are_routes_old;        /* publish at the end of this turn */
 	bool is_ended;
@@ -114,9 +115,11 @@ void cluster_tick_fence(struct cluster *cluster);
 /* The member at 'by' has told what it knows, in that round of questions; or it has not. */
 void cluster_fence_answered(struct cluster *cluster, const struct node_address *by, uint32_t round,
 			    bool is_ok);
-/* The partitions that somebody may yet bring: a living member takes or gives them, or this node does. */
+/* The partitions on their way: a living member takes or gives them, or this node does. */
 void cluster_collect_moving(const struct cluster *cluster, struct partition_set *moving);
-/* Takes back, empty, what this node owned when it died, once nobody can bring it any more. */
+/* Takes back, empty, what this node owned when it died, once nobody can bring it any more: no living member takes or gives
+ * it, and none that died did, unless it started anew since, or was removed.
+ */
 void cluster_tick_take_back(struct cluster *cluster);
 /* This node takes 'partition' without data, and serves it when a majority knows: else its next life would not, and take the
  * same epoch. Errors of cluster_take().

@@ -416,6 +416,19 @@ static bool is_claim(const struct migration_routes *routes, const struct admin_r
 	return reply->json == NULL;
 }
 
+/* Who is to claim: who has a job of it, or a living owner, which alone knows whether it has the data. */
+static const struct node *find_claimer(const struct migration_routes *routes, uint32_t partition)
+{
+	const struct node *worker = find_worker(routes, partition);
+	const struct member *owner =
+		membership_find(members_of(routes), partition_map_owner(map_of(routes), partition));
+
+	if (worker->id == self_of(routes)->id && !has_job(routes, partition) && owner &&
+	    member_state(owner) <= MEMBER_SUSPECT)
+		return &owner->node;
+	return worker;
+}
+
 static void handle_claim(void *context, const struct admin_request *request,
 			 struct admin_reply *reply)
 {
@@ -425,7 +438,7 @@ static void handle_claim(void *context, const struct admin_request *request,
 	if (!is_claim(routes, request, reply))
 		return;
 	if (!json_object_get(request->body, "of"))
-		worker = find_worker(routes, (uint32_t)number_in(request->body));
+		worker = find_claimer(routes, (uint32_t)number_in(request->body));
 	if (worker->id == self_of(routes)->id || !routes->relay)
 		claim(routes, request, reply);
 	else

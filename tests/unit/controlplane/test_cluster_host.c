@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* Clusters of nodes that call each other, on a clock that is set: what is served when, and who is let in. */
+#include "controlplane/cluster_check.h"
 #include "controlplane/cluster_host.h"
 
 #include <errno.h>
@@ -445,6 +446,100 @@ static void the_operator_gives_up_what_a_dead_node_had(void)
 	destroy(fleet);
 }
 
+/* Node 1 comes back without data while node 0, which was giving partition 3 to it, is cut off. */
+static struct fleet *lose_a_target_in_doubt(void)
+{
+	const struct partition_owner given = { .partition = 3,
+					       .epoch = 2,
+					       .owner = node_id_of_name("n1") };
+	const struct partition_owner other = { .partition = 4,
+					       .epoch = 2,
+					       .owner = node_id_of_name("n1") };
+	const struct partition_set none = { { 0 } };
+	struct fleet *fleet = create();
+	struct partition_set migrating = none;
+
+	partition_set_add(&migrating, 3);
+	cluster_announce(fleet->nodes[0].cluster, &none, &migrating);
+	cluster_learn(fleet->nodes[0].cluster, &given);
+	cluster_learn(fleet->nodes[0].cluster, &other);
+	run(fleet, 1000);
+	kill_node(&fleet->nodes[1]);
+	fleet->nodes[0].is_cut = true;
+	run(fleet, 12000);
+	start(fleet, 1);
+	cluster_start(fleet->nodes[1].cluster);
+	run(fleet, 20000);
+	return fleet;
+}
+
+static bool is_found(const struct member_node *node, const char *kind)
+{
+	struct cluster_problem problems[CLUSTER_PROBLEM_COUNT_MAX];
+	uint32_t count = cluster_check(node->cluster, problems);
+
+	for (uint32_t i = 0; i < count; i++) {
+		if (strcmp(problems[i].kind, kind) == 0)
+			return true;
+	}
+	return false;
+}
+
+static void what_a_dead_member_may_bring_is_not_taken_back_empty(void)
+{
+	const struct partition_set none = { { 0 } };
+	struct fleet *fleet = lose_a_target_in_doubt();
+	struct member_node *node = &fleet->nodes[1];
+
+	/* Nobody can bring the other one. */
+	CU_ASSERT_TRUE(partition_set_has(&node->served, 4));
+	CU_ASSERT_FALSE(partition_set_has(&node->served, 3));
+	CU_ASSERT_EQUAL(epoch_at(node, 3), 2);
+	CU_ASSERT_TRUE(is_found(node, "awaited"));
+	/* It comes back, and cannot: its mark goes. */
+	fleet->nodes[0].is_cut = false;
+	run(fleet, 20000);
+	CU_ASSERT_EQUAL(epoch_at(node, 3), 2);
+	CU_ASSERT_FALSE(is_found(node, "awaited"));
+	cluster_announce(fleet->nodes[0].cluster, &none, &none);
+	run(fleet, 2000);
+	CU_ASSERT_EQUAL(epoch_at(node, 3), 3);
+	CU_ASSERT_TRUE(partition_set_has(&node->served, 3));
+	destroy(fleet);
+}
+
+static void the_mark_of_a_life_that_is_over_means_nothing(void)
+{
+	struct fleet *fleet = lose_a_target_in_doubt();
+	struct member_node *node = &fleet->nodes[1];
+
+	kill_node(&fleet->nodes[0]);
+	fleet->nodes[0].is_cut = false;
+	start(fleet, 0);
+	cluster_start(fleet->nodes[0].cluster);
+	run(fleet, 5000);
+	CU_ASSERT_EQUAL(epoch_at(node, 3), 3);
+	CU_ASSERT_TRUE(partition_set_has(&node->served, 3));
+	destroy(fleet);
+}
+
+static void the_operator_gives_up_what_a_dead_member_may_bring(void)
+{
+	struct fleet *fleet = lose_a_target_in_doubt();
+	struct member_node *node = &fleet->nodes[1];
+	char error[CLUSTER_ERROR_SIZE];
+
+	/* By its owner alone, and nothing that it has. */
+	CU_ASSERT_EQUAL(cluster_claim(fleet->nodes[2].cluster, 3, error), -EBUSY);
+	CU_ASSERT_EQUAL(cluster_claim(node->cluster, 4, error), -EBUSY);
+	CU_ASSERT_EQUAL(cluster_claim(node->cluster, 3, error), 0);
+	run(fleet, 2000);
+	CU_ASSERT_EQUAL(epoch_at(&fleet->nodes[2], 3), 3);
+	CU_ASSERT_TRUE(partition_set_has(&node->served, 3));
+	CU_ASSERT_FALSE(is_found(node, "awaited"));
+	destroy(fleet);
+}
+
 static void a_removed_node_ends(void)
 {
 	struct fleet *fleet = create();
@@ -487,6 +582,9 @@ int main(void)
 		UNIT_TEST(what_is_claimed_during_a_round_is_confirmed_by_the_next),
 		UNIT_TEST(a_node_that_is_cut_off_serves_nothing_until_it_has_asked_the_others),
 		UNIT_TEST(the_operator_gives_up_what_a_dead_node_had),
+		UNIT_TEST(what_a_dead_member_may_bring_is_not_taken_back_empty),
+		UNIT_TEST(the_mark_of_a_life_that_is_over_means_nothing),
+		UNIT_TEST(the_operator_gives_up_what_a_dead_member_may_bring),
 		UNIT_TEST(a_removed_node_ends),
 		UNIT_TEST(a_node_without_partitions_leaves),
 		{ NULL, NULL },

@@ -442,6 +442,12 @@ static void a_claim_goes_to_who_has_a_job_or_to_the_map(void)
 	CU_ASSERT_EQUAL(claim(claim_of(5)), 0);
 	CU_ASSERT_EQUAL(stage.asked_count, 1);
 	CU_ASSERT_STRING_EQUAL(stage.asked[0].node, "b");
+	/* A living owner alone knows whether it has the data. */
+	stage.has_job = false;
+	hear_of_b(NODE_ACTIVE, -1);
+	CU_ASSERT_EQUAL(claim(claim_of(40)), 0);
+	CU_ASSERT_EQUAL_FATAL(stage.asked_count, 2);
+	CU_ASSERT_STRING_EQUAL(stage.asked[1].node, "b");
 	CU_ASSERT_EQUAL(claim(claim_of(64)), 404);
 	CU_ASSERT_EQUAL(claim(json_pack("{si}", "partition", 9)), 400);
 	CU_ASSERT_EQUAL(claim(json_pack("{sb}", "accept_data_loss", true)), 400);
