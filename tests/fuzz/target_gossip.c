@@ -6,6 +6,7 @@
 
 #include "controlplane/gossip.h"
 #include "tests/fuzz/fuzz.h"
+#include "tests/fuzz/fuzz_proto.h"
 
 #define STATE_SIZE_MAX 65536u
 #define STEP_MAX 64u
@@ -293,24 +294,94 @@ static size_t write_packet(uint8_t *bytes, size_t size_max, unsigned *seed)
 	return size > 0 ? (size_t)size : 0;
 }
 
-/* Adds a packet to a story; else the change is libFuzzer's. */
+/* A whole state: members, claims, and a map of all partitions or none. */
+static size_t write_state(uint8_t *bytes, size_t size_max, unsigned *seed)
+{
+	static const uint32_t counts[] = { 0, 8, 8, 8, 16, 7 };
+	static uint8_t room[9][NODE_RECORD_SIZE_MAX];
+	struct partition_owner owners[16] = { 0 };
+	struct membership_claim claims[4];
+	struct gossip_slice records[9];
+	struct gossip_state state = { .sender = 1 + fuzz_below(seed, 9),
+				      .generation = 99 + fuzz_below(seed, 3),
+				      .cluster_id = fuzz_below(seed, 2) ? 5 : fuzz_below(seed, 9),
+				      .is_request = fuzz_below(seed, 2),
+				      .scope = 1 + fuzz_below(seed, 2),
+				      .record_count = fuzz_below(seed, 9),
+				      .claim_count = fuzz_below(seed, 4),
+				      .partition_count = counts[fuzz_below(seed, 6)],
+				      .records = records,
+				      .claims = claims,
+				      .owners = owners };
+	uint32_t runs = 1 + fuzz_below(seed, 9);
+	int size;
+
+	state.reply_to =
+		node_address_ipv4(0x0a000000 + (uint32_t)state.sender, GOSSIP_PORT_DEFAULT);
+	for (uint32_t i = 0; i < state.record_count; i++)
+		records[i] = (struct gossip_slice){ room[i], write_record(room[i], seed) };
+	for (uint32_t i = 0; i < state.claim_count; i++)
+		claims[i] = make_claim(seed);
+	for (uint32_t p = 0; p < state.partition_count; p++) {
+		owners[p].owner = p % runs ? owners[p - 1].owner : fuzz_below(seed, 10);
+		owners[p].epoch = fuzz_below(seed, 8) ? fuzz_below(seed, 4)
+						      : (uint32_t)fuzz_interesting(seed, 25);
+	}
+	size = gossip_state_encode(&state, bytes, size_max);
+	return size > 0 ? (size_t)size : 0;
+}
+
+/* Adds a step with a message to a story. */
+static size_t add_step(uint8_t *data, size_t size, size_t size_max, unsigned *seed)
+{
+	static uint8_t message[2048];
+	bool is_state = fuzz_below(seed, 2);
+	size_t message_size = is_state ? write_state(message, sizeof(message), seed)
+				       : write_packet(message, sizeof(message), seed);
+
+	if (message_size >= sizeof(message) || size_max - size < message_size + 6)
+		return size;
+	data[size++] = is_state ? GOSSIP_STATE : GOSSIP_PACKET;
+	data[size++] = (uint8_t)(message_size >> 8);
+	data[size++] = (uint8_t)message_size;
+	memcpy(data + size, message, message_size);
+	size += message_size;
+	if (fuzz_below(seed, 2)) {
+		data[size++] = GOSSIP_TIMER;
+		data[size++] = (uint8_t)fuzz_below(seed, 20);
+		data[size++] = (uint8_t)fuzz_below(seed, 256);
+	}
+	return size;
+}
+
+/* Another message in place of the one there is. */
+static size_t replace(uint8_t *data, size_t size, size_t size_max, unsigned *seed)
+{
+	static uint8_t message[4096];
+	size_t message_size;
+
+	if (data[0] % 4 == 0)
+		message_size = write_packet(message, sizeof(message), seed);
+	else if (data[0] % 4 == 1)
+		message_size = write_state(message, sizeof(message), seed);
+	else
+		message_size = write_record(message, seed);
+	if (message_size == 0 || message_size >= size_max)
+		return size;
+	memcpy(data + 1, message, message_size);
+	return 1 + message_size;
+}
+
+/* A message more, another one, or a field more in it; else the change is libFuzzer's. */
 size_t LLVMFuzzerCustomMutator(uint8_t *data, size_t size, size_t size_max, unsigned seed)
 {
-	static uint8_t packet[GOSSIP_PACKET_SIZE_MAX];
-	size_t packet_size;
+	uint32_t choice = fuzz_below(&seed, 4);
 
-	if (size == 0 || fuzz_below(&seed, 4) != 0)
+	if (size == 0 || choice > 1)
 		return LLVMFuzzerMutate(data, size, size_max);
-	packet_size = write_packet(packet, sizeof(packet), &seed);
-	if (data[0] % 4 == 0 && 1 + packet_size <= size_max) {
-		memcpy(data + 1, packet, packet_size);
-		return 1 + packet_size;
-	}
-	if (data[0] % 4 != 3 || packet_size + 3 > size_max - size)
-		return LLVMFuzzerMutate(data, size, size_max);
-	data[size] = GOSSIP_PACKET;
-	data[size + 1] = (uint8_t)(packet_size >> 8);
-	data[size + 2] = (uint8_t)packet_size;
-	memcpy(data + size + 3, packet, packet_size);
-	return size + 3 + packet_size;
+	if (data[0] % 4 == 3)
+		return add_step(data, size, size_max, &seed);
+	if (choice == 0)
+		return replace(data, size, size_max, &seed);
+	return 1 + fuzz_proto_append(data + 1, size - 1, size_max - 1, &seed);
 }

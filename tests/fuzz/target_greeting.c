@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* The first messages of a channel between nodes. */
+#include <stdio.h>
 #include <string.h>
 
 #include "controlplane/bus_greeting.h"
 #include "tests/fuzz/fuzz.h"
+#include "tests/fuzz/fuzz_proto.h"
 
 static void check_peer(const struct bus_peer *peer)
 {
@@ -63,4 +65,65 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	else if (size >= 1)
 		check_answer(data + 1, size - 1);
 	return 0;
+}
+
+/* ---- mutation ---- */
+
+static struct bus_peer make_peer(unsigned *seed)
+{
+	struct bus_peer peer = { .id = fuzz_interesting(seed, 64),
+				 .generation = fuzz_interesting(seed, 64),
+				 .cluster_id = fuzz_interesting(seed, 64),
+				 .partition_count = (uint32_t)fuzz_interesting(seed, 32),
+				 .may_found = fuzz_below(seed, 2) };
+
+	snprintf(peer.name, sizeof(peer.name), "n%u", (unsigned)fuzz_below(seed, 20));
+	if (fuzz_below(seed, 4) == 0)
+		peer.control.port = (uint16_t)fuzz_interesting(seed, 16);
+	else
+		peer.control = node_address_ipv4(fuzz_below(seed, UINT32_MAX),
+						 (uint16_t)fuzz_interesting(seed, 16));
+	return peer;
+}
+
+static size_t write_open(uint8_t *bytes, unsigned *seed)
+{
+	static const char *const services[] = { "gossip", "migration", "admin", "" };
+	struct bus_open open = { .peer = make_peer(seed) };
+
+	snprintf(open.service, sizeof(open.service), "%s", services[fuzz_below(seed, 4)]);
+	return bus_open_encode(&open, bytes);
+}
+
+static size_t write_answer(uint8_t *bytes, unsigned *seed)
+{
+	struct bus_answer answer = { .peer = make_peer(seed) };
+	uint32_t size = fuzz_below(seed, fuzz_below(seed, 2) ? 20 : BUS_DETAIL_SIZE);
+
+	answer.refusal = (enum bus_refusal)fuzz_below(seed, BUS_REFUSED_OTHER + 3);
+	for (uint32_t i = 0; i < size; i++)
+		answer.detail[i] = (char)(1 + fuzz_below(seed, 255));
+	return bus_answer_encode(&answer, bytes);
+}
+
+/* Another greeting, or a field more; else the change is libFuzzer's. */
+size_t LLVMFuzzerCustomMutator(uint8_t *data, size_t size, size_t size_max, unsigned seed)
+{
+	uint8_t greeting[BUS_GREETING_SIZE_MAX];
+	size_t greeting_size;
+
+	switch (size ? fuzz_below(&seed, 4) : 0) {
+	case 0:
+		data[0] = (uint8_t)fuzz_below(&seed, 2);
+		greeting_size =
+			data[0] ? write_open(greeting, &seed) : write_answer(greeting, &seed);
+		if (1 + greeting_size > size_max)
+			return LLVMFuzzerMutate(data, size, size_max);
+		memcpy(data + 1, greeting, greeting_size);
+		return 1 + greeting_size;
+	case 1:
+		return 1 + fuzz_proto_append(data + 1, size - 1, size_max - 1, &seed);
+	default:
+		return LLVMFuzzerMutate(data, size, size_max);
+	}
 }
