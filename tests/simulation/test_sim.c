@@ -435,6 +435,24 @@ static void partitions_move_whatever_the_fault(void)
 	}
 }
 
+/* Partitions wait for memory in the seed: another one whose copy is to be published at that moment, while requests for it are
+ * parked, waited with them.
+ */
+static void no_publication_waits_for_the_memory_of_others(void)
+{
+	const struct sim_options options = {
+		.seed = 101,
+		.faults = SIM_FAULT_DELAY | SIM_FAULT_BREAK | SIM_FAULT_MEMORY | SIM_FAULT_EXPIRY |
+			  SIM_FAULT_STALL | SIM_FAULT_AIM | SIM_FAULT_OPERATORS,
+		.is_every_fault = true,
+	};
+	struct sim_result result;
+
+	sim_run(&options, &result);
+	print_violation(options.seed, &result);
+	CU_ASSERT_EQUAL(result.violation.invariant, 0);
+}
+
 /* Invariants 1 to 7 under all faults, some of them at a time. */
 static void invariants_hold_under_faults(void)
 {
@@ -498,6 +516,7 @@ int main(void)
 		UNIT_TEST(orders_that_meet_end_in_one_owner),
 		UNIT_TEST(a_worker_that_stands_still_is_noticed_and_waited_for),
 		UNIT_TEST(partitions_move_whatever_the_fault),
+		UNIT_TEST(no_publication_waits_for_the_memory_of_others),
 		UNIT_TEST(invariants_hold_under_faults),
 		{ NULL, NULL },
 	};
