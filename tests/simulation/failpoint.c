@@ -315,6 +315,7 @@ static void end(void *context, struct sim *sim)
 	while (sim_node_id(index) != owner && index < FAILPOINT_THIRD)
 		index++;
 	result->end = end_of(failpoint, owner, epoch);
+	result->kept = sim->claims[FAILPOINT_PARTITION].kept;
 	snprintf(result->was, sizeof(result->was),
 		 "%s owns it at epoch %u; the first migration: %s at the source, attempt %u",
 		 names[index], epoch, outcomes[failpoint->outcome], failpoint->attempts);

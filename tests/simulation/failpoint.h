@@ -99,6 +99,7 @@ struct failpoint_result {
 	struct sim_violation violation; /* invariant 0 = none */
 	char end;                       /* enum failpoint_end */
 	char was[96];                   /* the end in words: owner, epoch, what both ends said */
+	uint32_t kept; /* at a known limit: keys of the partition that had to be there nevertheless */
 };
 
 /* "committing" and so on; NULL behind the last one. */

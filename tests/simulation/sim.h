@@ -94,6 +94,8 @@ struct sim_options {
 	const struct sim_script *script; /* NULL = steps drawn from the seed */
 };
 
+#define SIM_LIMIT_COUNT 2u
+
 struct sim_counts {
 	uint64_t events;
 	uint64_t operations;
@@ -101,7 +103,9 @@ struct sim_counts {
 	uint64_t failed;
 	uint64_t moves;                   /* partitions that changed their owner */
 	uint64_t aborts;                  /* jobs that ended otherwise */
-	uint64_t limits;                  /* claims at the known limits of docs/migration.md */
+	/* Claims at each of the known limits of docs/migration.md, and acknowledged writes that they may have cost. */
+	uint64_t limits[SIM_LIMIT_COUNT];
+	uint64_t limit_writes[SIM_LIMIT_COUNT];
 	uint64_t faults[SIM_FAULT_COUNT]; /* how often each happened */
 	uint64_t damaged;  /* datagrams and frames that arrived so, and were refused */
 	uint64_t replayed; /* datagrams and frames that arrived again long after */

@@ -7,8 +7,6 @@
 #include "controlplane/migration_jobs.h"
 
 #define VERIFY_US_MAX (UINT64_C(20) * 1000000)
-#define ANNOUNCE_US_MAX                                                                            \
-	(UINT64_C(1) * 1000000) /* for a majority to hear of a claim, when it is in sight */
 #define PARKED_US_MAX (UINT64_C(3) * 1000000)
 
 static void check_owner(struct sim *sim, uint32_t node, uint32_t partition, uint32_t epoch)
@@ -22,8 +20,10 @@ static void check_owner(struct sim *sim, uint32_t node, uint32_t partition, uint
 			&sim->history, 1,
 			"partition %u is served by node %u in epoch %u, as by node %" PRIu64,
 			partition, node, epoch, sim->owners[partition] >> 32);
-	if (epoch > sim->epochs[partition])
+	if (epoch > sim->epochs[partition]) {
 		sim_tell(sim, "node %u serves partition %u in epoch %u", node, partition, epoch);
+		sim_check_claimed(sim, node, partition, epoch);
+	}
 	sim->epochs[partition] = epoch;
 	sim->owners[partition] = owner;
 }
@@ -74,69 +74,6 @@ void sim_check_parking(struct sim *sim, uint32_t index)
 			sim_history_violate(&sim->history, 4,
 					    "node %u parks requests of partition %u for ever",
 					    index, p);
-	}
-}
-
-static const struct server *find_server(const struct sim *sim, uint64_t id)
-{
-	for (uint32_t i = 0; i < sim->node_count; i++) {
-		if (sim_node_id(i) == id)
-			return &sim->servers[i];
-	}
-	return NULL;
-}
-
-/* Whether the source, cut off by now, took back the fence behind the READY that the claim relies on. */
-static bool is_at_limit(const struct sim *sim, const struct migration_target *target)
-{
-	const struct server *server = find_server(sim, target->job.source);
-	const struct migration_source *source;
-
-	if (!server || !server->node || !sync_fence_is_up(target->final.fence) ||
-	    gossip_self(server->node->gossip)->generation != target->job.source_generation ||
-	    (sim_node_is_open(server->node) && server->paused_us <= sim->now_us))
-		return false;
-	source =
-		migration_jobs_source(migrator_jobs(server->node->migrator), target->job.partition);
-	return !source || source->job.job != target->job.job ||
-	       source->fence != target->final.fence;
-}
-
-static void allow(struct sim *sim, const struct migration_target *target, const char *why)
-{
-	sim->result->counts.limits++;
-	sim_tell(sim, "known limit: partition %u, %s", target->job.partition, why);
-	sim_history_forget(&sim->history, target->job.partition);
-}
-
-static void check_claim(struct sim *sim, const struct migration_target *target)
-{
-	struct sim_claim *claim = &sim->claims[target->job.partition];
-
-	if (migration_target_state(target) == TARGET_FINALIZING && target->is_claim &&
-	    !target->is_forced && claim->job != target->job.job) {
-		*claim = (struct sim_claim){ .job = target->job.job, .since_us = sim->now_us };
-		claim->is_limit = is_at_limit(sim, target);
-		if (claim->is_limit)
-			allow(sim, target, "its source wrote on while it was being cut off");
-	} else if (migration_target_state(target) == TARGET_CONFIRMING &&
-		   claim->job == target->job.job && !claim->is_served) {
-		claim->is_served = true;
-		if (sim->now_us - claim->since_us > ANNOUNCE_US_MAX)
-			allow(sim, target, "the claim was heard of late, its source may be back");
-	}
-}
-
-void sim_check_claims(struct sim *sim, uint32_t index)
-{
-	const struct migration_jobs *jobs =
-		migrator_jobs(sim_server_of(sim, index)->node->migrator);
-
-	for (uint32_t p = 0; p < sim->partition_count; p++) {
-		const struct migration_target *target = migration_jobs_target(jobs, p);
-
-		if (target)
-			check_claim(sim, target);
 	}
 }
 

@@ -69,6 +69,7 @@ uint32_t sim_history_begin_write(struct sim_history *history, uint32_t number, b
 	key->before = key->floor;
 	key->was_gone = key->is_gone;
 	key->begun_in = key->forgotten;
+	key->is_under_way = true;
 	key->begun++;
 	make_room(key);
 	key->writes[key->begun] = (struct sim_register_write){ .is_removal = is_removal,
@@ -84,12 +85,19 @@ static enum sim_outcome outcome_now(const struct sim_key *key, enum sim_outcome 
 	return outcome == SIM_DONE && key->begun_in != key->forgotten ? SIM_UNKNOWN : outcome;
 }
 
+static void end(struct sim_history *history, struct sim_key *key, enum sim_outcome outcome)
+{
+	history->writes += outcome == SIM_DONE;
+	key->acknowledged += outcome == SIM_DONE;
+	key->is_under_way = false;
+}
+
 void sim_history_end_write(struct sim_history *history, uint32_t number, uint32_t write,
 			   enum sim_outcome outcome)
 {
 	struct sim_key *key = &history->keys[number];
 
-	history->writes += outcome == SIM_DONE;
+	end(history, key, outcome);
 	key->writes[write].ended_ms =
 		now_ms(history) + (outcome == SIM_UNKNOWN ? SIM_SETTLE_MS : 0);
 	key->writes[write].is_unsure = outcome == SIM_UNKNOWN;
@@ -264,6 +272,7 @@ void sim_history_begin_count(struct sim_history *history, uint32_t number)
 
 	key->before = key->least;
 	key->begun_in = key->forgotten;
+	key->is_under_way = true;
 	key->most++;
 }
 
@@ -272,7 +281,7 @@ void sim_history_end_count(struct sim_history *history, uint32_t number, enum si
 {
 	struct sim_key *key = &history->keys[number];
 
-	history->writes += outcome == SIM_DONE;
+	end(history, key, outcome);
 	outcome = outcome_now(key, outcome);
 	if (outcome == SIM_NOT_DONE)
 		key->most--;
@@ -311,10 +320,13 @@ static struct sim_read still_true(const struct sim_read *read, const struct sim_
 {
 	struct sim_read rest = *read;
 
-	if (read->forgotten != key->forgotten) {
+	if (read->forgotten == key->forgotten)
+		return rest;
+	rest.is_gone = false;
+	if (read->forgotten + 1 != key->forgotten)
 		rest.floor = 0;
-		rest.is_gone = false;
-	}
+	else if (rest.floor > key->fallen)
+		rest.floor = key->fallen;
 	return rest;
 }
 
@@ -347,18 +359,121 @@ void sim_history_end_ttl(struct sim_history *history, uint32_t number, const str
 		read_nothing(history, key, &rest, read->forgotten == key->forgotten);
 }
 
+/* ---- losses that are allowed ---- */
+
+static uint32_t lesser(uint32_t a, uint32_t b)
+{
+	return a < b ? a : b;
+}
+
+/* From now on it holds what was known at the mark, or anything newer. */
+static void set_back(struct sim_key *key, const struct sim_mark *mark)
+{
+	key->forgotten++;
+	key->floor = lesser(key->floor, mark->floor);
+	key->least = lesser(key->least, mark->least);
+	key->fallen = key->is_counter ? key->least : key->floor;
+	key->before = lesser(key->before, key->fallen);
+	key->is_gone = key->is_gone && mark->is_gone;
+	key->was_gone = key->was_gone && mark->is_gone;
+	key->is_hazy = true;
+}
+
+static void mark(struct sim_key *key, enum sim_moment moment)
+{
+	key->marks[moment] = (struct sim_mark){ .floor = key->floor,
+						.begun = key->begun,
+						.least = key->least,
+						.most = key->most,
+						.acknowledged = key->acknowledged,
+						.is_gone = key->is_gone };
+}
+
 void sim_history_forget(struct sim_history *history, uint32_t partition)
 {
+	static const struct sim_mark nothing = { 0 };
+
 	for (uint32_t i = 0; i < history->key_count; i++) {
 		struct sim_key *key = &history->keys[i];
 
 		if (key->partition != partition)
 			continue;
-		key->forgotten++;
-		key->floor = 0;
-		key->is_gone = false;
-		key->least = 0;
-		key->before = 0;
-		key->is_hazy = true;
+		set_back(key, &nothing);
+		mark(key, SIM_AT_FENCE);
+		mark(key, SIM_AT_CLAIM);
 	}
+}
+
+void sim_history_mark(struct sim_history *history, uint32_t partition, enum sim_moment moment)
+{
+	for (uint32_t i = 0; i < history->key_count; i++) {
+		if (history->keys[i].partition == partition)
+			mark(&history->keys[i], moment);
+	}
+}
+
+/* Whether its last write began after the claim. */
+static bool is_written_since_claim(const struct sim_key *key)
+{
+	const struct sim_mark *claim = &key->marks[SIM_AT_CLAIM];
+
+	return key->is_counter ? key->most > claim->most : key->begun > claim->begun;
+}
+
+/* Whether a write that began after the claim was acknowledged: the old owner must not, unless it is back. */
+static bool is_known_since_claim(const struct sim_key *key)
+{
+	const struct sim_mark *claim = &key->marks[SIM_AT_CLAIM];
+
+	return key->is_counter ? key->least > claim->most : key->floor > claim->begun;
+}
+
+static bool is_as_at_fence(const struct sim_key *key)
+{
+	const struct sim_mark *fence = &key->marks[SIM_AT_FENCE];
+
+	return key->floor <= fence->floor && key->least <= fence->least &&
+	       key->is_gone == fence->is_gone && key->acknowledged == fence->acknowledged;
+}
+
+static void add_loss(struct sim_loss *loss, const struct sim_key *key, bool is_back)
+{
+	const struct sim_mark *fence = &key->marks[SIM_AT_FENCE];
+	const struct sim_mark *claim = &key->marks[SIM_AT_CLAIM];
+	uint64_t writes = key->acknowledged - fence->acknowledged;
+	uint64_t before = claim->acknowledged > fence->acknowledged
+				  ? claim->acknowledged - fence->acknowledged
+				  : 0;
+
+	loss->until_claim += is_back ? before : writes;
+	loss->since_claim += is_back ? writes - before : 0;
+}
+
+static void fall_back(struct sim_loss *loss, struct sim_key *key, bool is_back)
+{
+	bool is_fresh = !is_back && is_written_since_claim(key);
+
+	if (!is_back && is_known_since_claim(key))
+		return;
+	if (is_as_at_fence(key) && (!key->is_under_way || is_fresh))
+		return;
+	add_loss(loss, key, is_back);
+	set_back(key, &key->marks[SIM_AT_FENCE]);
+	if (key->is_under_way && is_fresh)
+		key->begun_in = key->forgotten;
+}
+
+struct sim_loss sim_history_fall_back(struct sim_history *history, uint32_t partition, bool is_back)
+{
+	struct sim_loss loss = { 0 };
+
+	for (uint32_t i = 0; i < history->key_count; i++) {
+		struct sim_key *key = &history->keys[i];
+
+		if (key->partition != partition)
+			continue;
+		loss.kept += key->marks[SIM_AT_FENCE].floor + key->marks[SIM_AT_FENCE].least > 0;
+		fall_back(&loss, key, is_back);
+	}
+	return loss;
 }

@@ -29,11 +29,32 @@ struct sim_register_write {
 	uint64_t ended_ms; /* executed by then, if at all; UINT64_MAX while it is under way */
 };
 
+/* Moments that a partition may be set back to. */
+enum sim_moment {
+	SIM_AT_FENCE, /* its source held all writes back, for the last time */
+	SIM_AT_CLAIM, /* its target decided to do without the source's word */
+	SIM_MOMENT_COUNT,
+};
+
+/* What was known of a key then; see there. */
+struct sim_mark {
+	uint32_t floor;
+	uint32_t begun;
+	uint32_t least;
+	uint32_t most;
+	uint64_t acknowledged;
+	bool is_gone;
+};
+
 struct sim_key {
 	uint32_t partition;
 	bool is_counter;
 	char name[16];
-	uint32_t forgotten; /* how often what it held died with its only owner */
+	uint32_t forgotten; /* how often what it held died with its only owner, or newer writes of it did */
+	uint32_t fallen;    /* floor or least, the last time */
+	bool is_under_way;  /* a write */
+	uint64_t acknowledged; /* writes */
+	struct sim_mark marks[SIM_MOMENT_COUNT];
 	uint32_t begun_in;  /* 'forgotten' when the write under way began */
 	/* registers */
 	uint32_t floor; /* the newest write known to be done; 0 = before the first */
@@ -120,5 +141,22 @@ void sim_history_end_ttl(struct sim_history *history, uint32_t key, const struct
 
 /* The partition's only owner died: what it held is gone, or an older state comes back. */
 void sim_history_forget(struct sim_history *history, uint32_t partition);
+
+/* What is known of the partition now is remembered as that of 'moment'. */
+void sim_history_mark(struct sim_history *history, uint32_t partition, enum sim_moment moment);
+
+/* What a partition was set back by. */
+struct sim_loss {
+	uint64_t until_claim; /* acknowledged writes from the fence to the claim */
+	uint64_t since_claim;
+	uint32_t kept; /* keys that were written before the fence: that must be there */
+};
+
+/* The partition has a new owner, whose copy is that of the mark SIM_AT_FENCE. Allowed to be lost is what was acknowledged since, of
+ * writes that had begun at SIM_AT_CLAIM; of all writes when 'is_back': the old owner acknowledged more after the claim. All that
+ * was known at SIM_AT_FENCE must be there yet, and so must keys that nobody wrote since.
+ */
+struct sim_loss sim_history_fall_back(struct sim_history *history, uint32_t partition,
+				      bool is_back);
 
 #endif

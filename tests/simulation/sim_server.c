@@ -156,7 +156,8 @@ void sim_crash_node(struct sim *sim, uint32_t index)
 		sim_reconnect_later(sim, i, index);
 	}
 	for (uint32_t p = 0; p < sim->partition_count; p++) {
-		if ((was_serving[p] && !was_fenced[p]) || !sim_is_copied(sim, p))
+		if (!sim_is_claimed(sim, p) &&
+		    ((was_serving[p] && !was_fenced[p]) || !sim_is_copied(sim, p)))
 			sim_history_forget(&sim->history, p);
 	}
 }
@@ -279,6 +280,8 @@ static void happen(struct sim *sim, const struct sim_event *event)
 		break;
 	case EVENT_SYNC:
 		sim_take_sync(sim, event);
+		if (!migrator_is_idle(node->migrator))
+			sim_check_claims(sim, event->node);
 		break;
 	case EVENT_FRAME:
 		if (sim_is_cut(sim, event))

@@ -77,12 +77,23 @@ struct aim {
 	uint32_t fault;
 };
 
-/* The last claim of a partition without its source's word. */
+/* The last claim of a partition without its source's word, and the last fence of its writes. */
 struct sim_claim {
+	struct {
+		uint64_t job;
+		uint32_t attempt;
+		uint32_t number;
+	} fence; /* what was known then is marked in the history */
 	uint64_t job;
-	uint64_t since_us;
-	bool is_served;
-	bool is_limit; /* at the first of the known limits */
+	uint32_t epoch;
+	uint32_t node; /* that claims, */
+	uint64_t life; /* in this life */
+	bool is_pending; /* decided, not yet served */
+	bool is_known;   /* a majority heard of it */
+	bool is_alone;   /* somebody died meanwhile: nobody else may have the partition */
+	bool is_limit;   /* the source wrote on after that fence: the first of the known limits */
+	bool is_back;    /* the source, before a majority knew of the claim: the second */
+	uint32_t kept;   /* keys that have to be there nevertheless */
 };
 
 /* Thread safety: none. */
@@ -265,11 +276,6 @@ SIM_FAULTS(FAULT, TRAIT)
 void sim_check_routes(void *context, uint32_t node, const struct route_table *table);
 /* Requests that wait for the end of a move (invariant 4). */
 void sim_check_parking(struct sim *sim, uint32_t index);
-/* The known limits of docs/migration.md. A source that is cut off takes back its fence and goes on, while the target claims by the
- * READY of that fence; or a claim is heard of by a majority much later than it was decided. What was acknowledged
- * meanwhile may be lost; nothing else may.
- */
-void sim_check_claims(struct sim *sim, uint32_t index);
 /* Whether a node that is up has all of the partition. */
 bool sim_is_copied(const struct sim *sim, uint32_t partition);
 
@@ -280,6 +286,22 @@ bool sim_is_settled(struct sim *sim);
 void sim_tell_unsettled(struct sim *sim);
 /* Clients end, and every key is read once more. */
 void sim_verify(struct sim *sim);
+
+/* ---- sim_checks_claims.c ---- */
+
+/* Watches fences and claims for the known limits of docs/migration.md: 1, a source that is cut off takes back its fence and goes
+ * on, while the target claims by the READY of that fence; 2, the source is back and goes on before a majority hears of the claim.
+ * For after whatever may move a migration of the node.
+ */
+void sim_check_claims(struct sim *sim, uint32_t index);
+/* Whether a claim of the partition is decided and will be served by a node that is up, whoever else just died: what it has must not
+ * be lost.
+ */
+bool sim_is_claimed(struct sim *sim, uint32_t partition);
+/* The node begins to serve the partition in a new epoch: when that is a claim at a limit, what the source acknowledged in that
+ * window, and nothing else, may be lost.
+ */
+void sim_check_claimed(struct sim *sim, uint32_t node, uint32_t partition, uint32_t epoch);
 
 /* ---- sim_checks_moves.c ---- */
 

@@ -179,6 +179,10 @@ static void add(struct totals *totals, const struct sim_counts *counts)
 	totals->counts.replayed += counts->replayed;
 	totals->counts.expired += counts->expired;
 	totals->counts.evicted += counts->evicted;
+	for (uint32_t i = 0; i < SIM_LIMIT_COUNT; i++) {
+		totals->counts.limits[i] += counts->limits[i];
+		totals->counts.limit_writes[i] += counts->limit_writes[i];
+	}
 	if (counts->longest_us > totals->counts.longest_us)
 		totals->counts.longest_us = counts->longest_us;
 }
@@ -206,6 +210,10 @@ static void print_totals(const struct totals *totals)
 	if (counts->expired + counts->evicted)
 		printf(", %" PRIu64 " items expired, %" PRIu64 " evicted", counts->expired,
 		       counts->evicted);
+	printf(", known limits:");
+	for (uint32_t i = 0; i < SIM_LIMIT_COUNT; i++)
+		printf("%s %u met %" PRIu64 " times, %" PRIu64 " writes", i ? ";" : "", i + 1,
+		       counts->limits[i], counts->limit_writes[i]);
 }
 
 static bool is_failing(const struct sim_options *options, uint32_t steps, uint32_t faults)

@@ -23,6 +23,7 @@ static void check(enum failpoint_fault fault)
 		CU_ASSERT(result.was_reached);
 		CU_ASSERT_EQUAL(result.violation.invariant, 0);
 		CU_ASSERT(failpoint_is_ok(phase, fault, &result));
+		CU_ASSERT(result.end != FAILPOINT_END_LIMIT || result.kept > 0);
 	}
 }
 

@@ -315,6 +315,145 @@ static void what_died_with_its_owner_is_no_loss(void)
 	close_history(&history, 0);
 }
 
+/* ---- claims at a known limit ---- */
+
+static void mark_all(struct sim_history *history, enum sim_moment moment)
+{
+	for (uint32_t p = 0; p < 4; p++)
+		sim_history_mark(history, p, moment);
+}
+
+static struct sim_loss fall_back(struct sim_history *history, bool is_back)
+{
+	struct sim_loss loss = { 0 };
+
+	for (uint32_t p = 0; p < 4; p++) {
+		struct sim_loss one = sim_history_fall_back(history, p, is_back);
+
+		loss.until_claim += one.until_claim;
+		loss.since_claim += one.since_claim;
+		loss.kept += one.kept;
+	}
+	return loss;
+}
+
+static void what_was_written_behind_the_fence_may_be_lost(void)
+{
+	struct sim_history history;
+	struct sim_loss loss;
+	uint32_t first;
+
+	open_history(&history);
+	first = put(&history, false);
+	count(&history, SIM_DONE, 1);
+	mark_all(&history, SIM_AT_FENCE);
+	put(&history, false);
+	count(&history, SIM_DONE, 2);
+	mark_all(&history, SIM_AT_CLAIM);
+	loss = fall_back(&history, false);
+	CU_ASSERT_EQUAL(loss.until_claim, 2);
+	CU_ASSERT_EQUAL(loss.since_claim, 0);
+	CU_ASSERT_EQUAL(loss.kept, 2);
+	look(&history, REGISTER, true, first);
+	look(&history, COUNTER, true, 1);
+	close_history(&history, 0);
+}
+
+static void what_was_written_before_the_fence_must_be_there(void)
+{
+	struct sim_history history;
+
+	open_history(&history);
+	put(&history, false);
+	mark_all(&history, SIM_AT_FENCE);
+	put(&history, false);
+	mark_all(&history, SIM_AT_CLAIM);
+	fall_back(&history, false);
+	look(&history, REGISTER, false, 0);
+	close_history(&history, 2);
+
+	open_history(&history);
+	count(&history, SIM_DONE, 1);
+	mark_all(&history, SIM_AT_FENCE);
+	count(&history, SIM_DONE, 2);
+	mark_all(&history, SIM_AT_CLAIM);
+	fall_back(&history, true);
+	look(&history, COUNTER, false, 0);
+	close_history(&history, 2);
+}
+
+static void a_key_that_nobody_wrote_is_not_forgiven(void)
+{
+	struct sim_history history;
+	struct sim_read begun;
+	uint32_t first;
+
+	open_history(&history);
+	first = put(&history, false);
+	put(&history, false);
+	begun = sim_history_begin_read(&history, REGISTER);
+	mark_all(&history, SIM_AT_FENCE);
+	mark_all(&history, SIM_AT_CLAIM);
+	fall_back(&history, true);
+	sim_history_end_read(&history, REGISTER, &begun, true, first);
+	close_history(&history, 3);
+}
+
+static void after_the_claim_only_a_source_that_is_back_is_forgiven(void)
+{
+	for (uint32_t is_back = 0; is_back < 2; is_back++) {
+		struct sim_history history;
+		struct sim_loss loss;
+		uint32_t first;
+
+		open_history(&history);
+		first = put(&history, false);
+		mark_all(&history, SIM_AT_FENCE);
+		mark_all(&history, SIM_AT_CLAIM);
+		put(&history, false);
+		loss = fall_back(&history, is_back);
+		CU_ASSERT_EQUAL(loss.since_claim, is_back);
+		look(&history, REGISTER, true, first);
+		close_history(&history, is_back ? 0 : 3);
+	}
+}
+
+static void a_write_under_way_at_the_claim_may_die_with_the_source(void)
+{
+	struct sim_history history;
+	uint32_t first, second;
+
+	open_history(&history);
+	first = put(&history, false);
+	mark_all(&history, SIM_AT_FENCE);
+	second = sim_history_begin_write(&history, REGISTER, false, 0);
+	mark_all(&history, SIM_AT_CLAIM);
+	fall_back(&history, false);
+	sim_history_end_write(&history, REGISTER, second, SIM_DONE);
+	look(&history, REGISTER, true, first);
+	look(&history, REGISTER, true, put(&history, false));
+	CU_ASSERT_EQUAL(history.violation.invariant, 0);
+	look(&history, REGISTER, true, first);
+	close_history(&history, 3);
+}
+
+static void a_write_begun_after_the_claim_is_the_new_owners(void)
+{
+	struct sim_history history;
+	uint32_t first, second;
+
+	open_history(&history);
+	first = put(&history, false);
+	mark_all(&history, SIM_AT_FENCE);
+	put(&history, false);
+	mark_all(&history, SIM_AT_CLAIM);
+	second = sim_history_begin_write(&history, REGISTER, false, 0);
+	fall_back(&history, false);
+	sim_history_end_write(&history, REGISTER, second, SIM_DONE);
+	look(&history, REGISTER, true, first);
+	close_history(&history, 3);
+}
+
 /* ---- clusters ---- */
 
 static void print_violation(uint64_t seed, const struct sim_result *result)
@@ -509,6 +648,12 @@ int main(void)
 		UNIT_TEST(what_was_evicted_may_be_gone_but_not_back),
 		UNIT_TEST(removals_know_what_expires),
 		UNIT_TEST(a_rest_that_no_write_explains_is_found),
+		UNIT_TEST(what_was_written_behind_the_fence_may_be_lost),
+		UNIT_TEST(what_was_written_before_the_fence_must_be_there),
+		UNIT_TEST(a_key_that_nobody_wrote_is_not_forgiven),
+		UNIT_TEST(after_the_claim_only_a_source_that_is_back_is_forgiven),
+		UNIT_TEST(a_write_under_way_at_the_claim_may_die_with_the_source),
+		UNIT_TEST(a_write_begun_after_the_claim_is_the_new_owners),
 		UNIT_TEST(same_seed_same_trace),
 		UNIT_TEST(in_fair_weather_every_request_is_answered),
 		UNIT_TEST(clocks_that_differ_by_a_third_up_or_down_do_no_harm),
