@@ -48,6 +48,15 @@ void cluster_end_process(struct cluster *cluster, enum cluster_end why)
 	cluster->options.host.end(cluster->options.host.context, why);
 }
 
+uint32_t cluster_count_members(const struct cluster *cluster)
+{
+	uint32_t count = 0;
+
+	for (uint32_t i = 0; i < membership_index_end(cluster_members(cluster)); i++)
+		count += cluster_is_counted(membership_at(cluster_members(cluster), i));
+	return count;
+}
+
 static const char *name_of(const struct cluster *cluster, uint64_t id, char text[NODE_NAME_SIZE])
 {
 	return membership_name(cluster_members(cluster), id, text);
@@ -161,6 +170,10 @@ static void act(struct cluster *cluster, const struct gossip_action *action)
 		cluster->is_answer_wanted = true;
 		cluster->answer_scope = action->scope;
 		return;
+	case GOSSIP_STATE_TAKEN:
+		cluster->fencing.teller = action->id;
+		cluster->fencing.is_teller_whole = action->is_whole;
+		return;
 	case GOSSIP_JOINED:
 		cluster_became_member(cluster);
 		break;
@@ -169,6 +182,7 @@ static void act(struct cluster *cluster, const struct gossip_action *action)
 		break;
 	case GOSSIP_MEMBER_RESTARTED:
 		log_restart(cluster, action);
+		cluster_spread_forgotten(cluster);
 		break;
 	case GOSSIP_PEER_IMPORTS:
 	case GOSSIP_MAP_CHANGED:
@@ -290,6 +304,7 @@ bool cluster_take_state(struct cluster *cluster, const uint8_t *bytes, size_t si
 			enum gossip_scope *scope)
 {
 	cluster->is_answer_wanted = false;
+	cluster->fencing.teller = 0;
 	cluster_run(cluster,
 		    &(struct gossip_event){ .kind = GOSSIP_STATE, .bytes = bytes, .size = size });
 	*scope = cluster->answer_scope;
@@ -312,7 +327,7 @@ void cluster_exchanged(struct cluster *cluster, const struct node_address *to,
 		       const struct bus_close *close)
 {
 	if (purpose->kind == CLUSTER_EXCHANGE_FENCE)
-		cluster_fence_answered(cluster, to, purpose->round, !close);
+		cluster_fence_answered(cluster, purpose->round, !close);
 	if (purpose->kind == CLUSTER_EXCHANGE_SPREAD)
 		cluster_spread_answered(cluster, purpose->round, !close);
 	if (close && close->kind == BUS_CLOSE_REFUSED)
@@ -414,6 +429,11 @@ const struct gossip *cluster_gossip(const struct cluster *cluster)
 enum fence_state cluster_fence_state(const struct cluster *cluster)
 {
 	return (enum fence_state)cluster->fence.machine.state;
+}
+
+uint32_t cluster_fence_waits_for(const struct cluster *cluster)
+{
+	return fence_is_open(&cluster->fence) ? 0 : cluster->fence.waits_for;
 }
 
 bool cluster_sees_majority(const struct cluster *cluster)

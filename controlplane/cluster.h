@@ -77,6 +77,8 @@ enum cluster_phase cluster_phase(const struct cluster *cluster);
 const char *cluster_join_reason(const struct cluster *cluster);
 const struct gossip *cluster_gossip(const struct cluster *cluster);
 enum fence_state cluster_fence_state(const struct cluster *cluster);
+/* Members that have to tell yet before the fence opens, by the last round of questions; 0 = none, or it is open. */
+uint32_t cluster_fence_waits_for(const struct cluster *cluster);
 /* Whether this node answers for the partitions it owns. */
 bool cluster_is_serving(const struct cluster *cluster);
 bool cluster_sees_majority(const struct cluster *cluster);

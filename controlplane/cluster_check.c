@@ -50,6 +50,12 @@ static void check_fence(struct findings *f)
 		      "members again, or remove them");
 	if (!cluster_is_serving(f->cluster))
 		found(f, "fenced", "this node serves none of its partitions at present");
+	if (cluster_fence_waits_for(f->cluster) > 0)
+		found(f, "fence_waits",
+		      "this node waits for %u more members to tell what they know before it "
+		      "serves: start those that are dead, or remove those that are gone for good "
+		      "(godwitctl cluster remove)",
+		      cluster_fence_waits_for(f->cluster));
 }
 
 static void check_members(struct findings *f)

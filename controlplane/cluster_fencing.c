@@ -2,54 +2,131 @@
 /* The fence on real members, and the partitions of an earlier life. */
 #include "controlplane/cluster_state.h"
 
-/* Members asked before the fence opens. */
+#include <string.h>
+
+/* Members asked at once. */
 #define FENCE_ASK_MAX 64u
 
-/* Everybody is asked for all that it knows; what could not be asked counts as no answer. The dead too: whoever says that they are may
- * be late or wrong, and they may be the only ones who know what they own.
+static bool has_bit(const uint64_t *words, uint32_t index)
+{
+	return words[index / 64] >> (index % 64) & 1;
+}
+
+static void set_bit(uint64_t *words, uint32_t index)
+{
+	words[index / 64] |= UINT64_C(1) << (index % 64);
+}
+
+/* Everybody is asked for all that it knows. The dead too: whoever says that they are may be late or wrong, and they may be
+ * the only ones who know what they own.
  */
-static void ask_members(struct cluster *cluster)
+static void ask_more(struct cluster *cluster)
 {
 	const struct cluster_exchange_purpose purpose = { CLUSTER_EXCHANGE_FENCE,
 							  cluster->fence.round };
-	uint32_t count = 0, begun = 0;
+	struct cluster_fencing *fencing = &cluster->fencing;
+
+	for (; fencing->next < membership_index_end(cluster_members(cluster)) &&
+	       cluster->fence.outstanding < FENCE_ASK_MAX;
+	     fencing->next++) {
+		const struct member *member = membership_at(cluster_members(cluster), fencing->next);
+
+		if (cluster_is_counted(member) &&
+		    cluster_exchange(cluster, &member->node.control, GOSSIP_SCOPE_ALL, purpose) ==
+			    0)
+			fence_asked(&cluster->fence);
+	}
+}
+
+/* Of the members as they are seen now. */
+static struct fence_told count_told(const struct cluster *cluster)
+{
+	const struct cluster_fencing *fencing = &cluster->fencing;
+	struct fence_told told = { 0 };
 
 	for (uint32_t i = 1; i < membership_index_end(cluster_members(cluster)); i++) {
 		const struct member *member = membership_at(cluster_members(cluster), i);
 
-		if (!member || member_state(member) > MEMBER_DEAD || count == FENCE_ASK_MAX)
+		if (!cluster_is_counted(member))
 			continue;
-		if (cluster_exchange(cluster, &member->node.control, GOSSIP_SCOPE_ALL, purpose) ==
-		    0)
-			begun++;
-		else if (member_state(member) != MEMBER_ALIVE)
-			continue;
-		count++;
+		told.others++;
+		if (has_bit(fencing->told, i))
+			told.told++;
+		else if (member_state(member) == MEMBER_ALIVE)
+			told.owing++;
+		told.whole += has_bit(fencing->whole, i);
 	}
-	cluster_follow_fence(cluster, fence_asked(&cluster->fence, count));
-	for (; begun < count; begun++)
-		cluster_follow_fence(cluster, fence_answered(&cluster->fence, cluster_now(cluster),
-							     purpose.round, false));
+	return told;
 }
 
-/* Whether the round may go on without the member at 'control': it is thought dead, or nearly. */
-static bool may_be_silent(const struct cluster *cluster, const struct node_address *control)
+static void log_waiting(struct cluster *cluster)
 {
+	uint32_t suppressed;
+
+	if (cluster->fence.waits_for > 0 &&
+	    log_limit_pass(&cluster->fencing.limit, cluster->options.log, &suppressed))
+		log_warning(cluster->options.log, "cluster",
+			    "waits for more members to tell what they know before it serves: start "
+			    "those that are dead, or remove those that are gone for good "
+			    "(godwitctl cluster remove)",
+			    "more=%u members=%u", cluster->fence.waits_for,
+			    cluster_count_members(cluster));
+}
+
+/* Asks on, or ends the round. */
+static void proceed(struct cluster *cluster)
+{
+	struct fence_told told;
+	enum fence_step step;
+
+	ask_more(cluster);
+	if (cluster->fence.outstanding > 0)
+		return;
+	told = count_told(cluster);
+	step = fence_conclude(&cluster->fence, cluster_now(cluster), &told);
+	if (step != FENCE_DO_OPEN && told.owing == 0)
+		log_waiting(cluster);
+	cluster_follow_fence(cluster, step);
+}
+
+static void begin_round(struct cluster *cluster)
+{
+	struct cluster_fencing *fencing = &cluster->fencing;
+
+	fencing->next = 1;
+	memset(fencing->told, 0, sizeof(fencing->told));
+	memset(fencing->whole, 0, sizeof(fencing->whole));
+	proceed(cluster);
+}
+
+static void note_teller(struct cluster *cluster)
+{
+	struct cluster_fencing *fencing = &cluster->fencing;
+
 	for (uint32_t i = 1; i < membership_index_end(cluster_members(cluster)); i++) {
 		const struct member *member = membership_at(cluster_members(cluster), i);
 
-		if (member && node_address_equals(&member->node.control, control) &&
-		    member_state(member) == MEMBER_ALIVE)
-			return false;
+		if (!member || member->node.id != fencing->teller)
+			continue;
+		set_bit(fencing->told, i);
+		if (fencing->is_teller_whole)
+			set_bit(fencing->whole, i);
 	}
-	return true;
 }
 
-void cluster_fence_answered(struct cluster *cluster, const struct node_address *by, uint32_t round,
-			    bool is_ok)
+void cluster_fence_answered(struct cluster *cluster, uint32_t round, bool is_ok)
 {
-	cluster_follow_fence(cluster, fence_answered(&cluster->fence, cluster_now(cluster), round,
-						     is_ok || may_be_silent(cluster, by)));
+	if (!fence_answered(&cluster->fence, round))
+		return;
+	if (is_ok && cluster->fencing.teller != 0)
+		note_teller(cluster);
+	proceed(cluster);
+}
+
+void cluster_open_fence(struct cluster *cluster)
+{
+	fence_open(&cluster->fence);
+	gossip_set_whole(cluster->gossip);
 }
 
 void cluster_follow_fence(struct cluster *cluster, enum fence_step step)
@@ -58,7 +135,7 @@ void cluster_follow_fence(struct cluster *cluster, enum fence_step step)
 	case FENCE_NOTHING:
 		return;
 	case FENCE_DO_ASK:
-		ask_members(cluster);
+		begin_round(cluster);
 		return;
 	case FENCE_DO_CLOSE:
 		if (cluster->config.is_fencing)
@@ -68,6 +145,7 @@ void cluster_follow_fence(struct cluster *cluster, enum fence_step step)
 				  "after_ms=%u", cluster->config.fence_ms);
 		break;
 	case FENCE_DO_OPEN:
+		gossip_set_whole(cluster->gossip);
 		log_info(cluster->options.log, "cluster", "a majority is seen, and all have told",
 			 "nodes=%u", membership_live_count(cluster_members(cluster)));
 		break;

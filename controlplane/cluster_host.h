@@ -85,8 +85,8 @@ int cluster_give_state(struct cluster *cluster, bool is_request, enum gossip_sco
 /* The other side's state. Returns true when it asks for an answer, of '*scope'. */
 bool cluster_take_state(struct cluster *cluster, const uint8_t *bytes, size_t size,
 			enum gossip_scope *scope);
-/* An exchange with 'to' that the cluster wanted is over: 'close' tells why it failed, NULL = its answer was taken. Not to be
- * called by host->exchange().
+/* An exchange with 'to' that the cluster wanted is over: 'close' tells why it failed, NULL = its answer was taken, by the call
+ * of cluster_take_state() right before. Not to be called by host->exchange().
  */
 void cluster_exchanged(struct cluster *cluster, const struct node_address *to,
 		       const struct cluster_exchange_purpose *purpose,

@@ -35,7 +35,7 @@ void cluster_start_founding(struct cluster *cluster)
 	log_info(cluster->options.log, "cluster", "founds a cluster");
 	for (uint32_t p = 0; p < cluster->config.partition_count; p++)
 		partition_set_add(&cluster->held, p);
-	fence_open(&cluster->fence);
+	cluster_open_fence(cluster);
 	cluster_run(cluster,
 		    &(struct gossip_event){ .kind = GOSSIP_BOOTSTRAP,
 					    .partition_count = cluster->config.partition_count,

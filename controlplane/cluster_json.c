@@ -50,11 +50,12 @@ static json_t *self_json(const struct cluster *cluster)
 	const struct gossip *gossip = cluster_gossip(cluster);
 	const struct node *self = gossip_self(gossip);
 
-	return json_pack("{ss so so ss so so si sb ss sb si si}", "name", self->name, "id",
+	return json_pack("{ss so so ss so so si sb ss si sb si si}", "name", self->name, "id",
 			 hex_json(self->id), "generation", decimal_json(self->generation), "state",
 			 node_state_name(self->state), "control", address_json(&self->control),
 			 "data", address_json(&self->data), "weight", self->weight, "serving",
 			 cluster_is_serving(cluster), "fence", fences[cluster_fence_state(cluster)],
+			 "fence_waits_for", cluster_fence_waits_for(cluster),
 			 "sees_majority", cluster_sees_majority(cluster), "health",
 			 membership_health(gossip_membership(gossip)), "partitions",
 			 partition_map_count_owned(gossip_map(gossip), self->id));

@@ -7,24 +7,9 @@
 /* Between the beginnings of two rounds. */
 #define SPREAD_RETRY_MS 500u
 
-static bool is_counted(const struct member *member)
-{
-	return member && member_state(member) <= MEMBER_DEAD;
-}
-
-/* Members that did not leave, this node among them. */
-static uint32_t count_members(const struct cluster *cluster)
-{
-	uint32_t count = 0;
-
-	for (uint32_t i = 0; i < membership_index_end(cluster_members(cluster)); i++)
-		count += is_counted(membership_at(cluster_members(cluster), i));
-	return count;
-}
-
 static bool is_known(const struct cluster *cluster)
 {
-	return 2 * (cluster->spread.taken + 1) > count_members(cluster);
+	return 2 * (cluster->spread.taken + 1) > cluster_count_members(cluster);
 }
 
 static void ask_more(struct cluster *cluster)
@@ -84,6 +69,11 @@ void cluster_spread_answered(struct cluster *cluster, uint32_t round, bool is_ok
 	spread->outstanding--;
 	spread->taken += is_ok;
 	proceed(cluster);
+}
+
+void cluster_spread_forgotten(struct cluster *cluster)
+{
+	cluster->spread.is_under_way = false;
 }
 
 void cluster_tick_spread(struct cluster *cluster)

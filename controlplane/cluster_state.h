@@ -21,12 +21,25 @@ struct cluster_spread {
 	uint32_t taken; /* members that have the state */
 };
 
+#define CLUSTER_MEMBER_WORDS (NODE_COUNT_MAX / 64u)
+
+/* The questions before the fence opens. Bits are indices of members. */
+struct cluster_fencing {
+	uint32_t next; /* index of the first member not asked yet */
+	uint64_t told[CLUSTER_MEMBER_WORDS];
+	uint64_t whole[CLUSTER_MEMBER_WORDS]; /* of those, whose memory is whole */
+	uint64_t teller; /* whose state was just fed in; 0: nobody's */
+	bool is_teller_whole;
+	struct log_limit limit;
+};
+
 struct cluster {
 	struct cluster_config config;
 	struct cluster_options options;
 	struct state_machine machine; /* enum cluster_phase */
 	struct gossip *gossip;
 	struct fence fence;
+	struct cluster_fencing fencing;
 	struct cluster_spread spread;
 	uint64_t tick_at_ms;
 	struct partition_set held;
@@ -70,6 +83,15 @@ static inline bool cluster_is_in(const struct cluster *cluster, enum cluster_pha
 	return cluster->machine.state == phase;
 }
 
+/* Whether 'member', which may be NULL, did not leave: majorities are of these. */
+static inline bool cluster_is_counted(const struct member *member)
+{
+	return member && member_state(member) <= MEMBER_DEAD;
+}
+
+/* This node among them. */
+uint32_t cluster_count_members(const struct cluster *cluster);
+
 void cluster_move(struct cluster *cluster, enum cluster_phase phase);
 
 /* Feeds the gossip machine and does what it says; cluster_run() also ends the turn. */
@@ -112,9 +134,10 @@ void cluster_tick_joining(struct cluster *cluster);
 
 void cluster_follow_fence(struct cluster *cluster, enum fence_step step);
 void cluster_tick_fence(struct cluster *cluster);
-/* The member at 'by' has told what it knows, in that round of questions; or it has not. */
-void cluster_fence_answered(struct cluster *cluster, const struct node_address *by, uint32_t round,
-			    bool is_ok);
+/* The serving fence of a founder: there is nobody to ask. */
+void cluster_open_fence(struct cluster *cluster);
+/* Somebody has told what it knows, in that round of questions: the state just fed in; or it has not. */
+void cluster_fence_answered(struct cluster *cluster, uint32_t round, bool is_ok);
 /* The partitions on their way: a living member takes or gives them, or this node does. */
 void cluster_collect_moving(const struct cluster *cluster, struct partition_set *moving);
 /* Takes back, empty, what this node owned when it died, once nobody can bring it any more: no living member takes or gives
@@ -134,6 +157,10 @@ void cluster_serve_taken(struct cluster *cluster, uint32_t partition);
 void cluster_tick_spread(struct cluster *cluster);
 /* One of 'round' has taken this node's state, or not. */
 void cluster_spread_answered(struct cluster *cluster, uint32_t round, bool is_ok);
+/* A member has started anew. It may be one of those that have taken the state, and has forgotten it, and asked others for
+ * what they know before they were told: the round is void, and begins again.
+ */
+void cluster_spread_forgotten(struct cluster *cluster);
 
 /* --- cluster_requests.c --- */
 

@@ -8,7 +8,8 @@ static bool is_fit(const void *subject, uint32_t state)
 {
 	const struct fence *fence = subject;
 
-	return state == FENCE_CHECKING || fence->outstanding == 0;
+	return (state == FENCE_CHECKING || fence->outstanding == 0) &&
+	       (state != FENCE_OPEN || fence->is_whole);
 }
 
 static const struct state_machine_kind fence_kind = {
@@ -27,6 +28,7 @@ static void move_to(struct fence *fence, enum fence_state state)
 {
 	if (state != FENCE_CHECKING)
 		fence->outstanding = 0;
+	fence->is_whole |= state == FENCE_OPEN;
 	state_machine_move(&fence->machine, state, fence);
 }
 
@@ -46,7 +48,6 @@ void fence_open(struct fence *fence)
 static enum fence_step start_round(struct fence *fence)
 {
 	fence->round++;
-	fence->is_failed = false;
 	move_to(fence, FENCE_CHECKING);
 	return FENCE_DO_ASK;
 }
@@ -70,28 +71,39 @@ enum fence_step fence_tick(struct fence *fence, uint64_t now_ms, uint64_t majori
 	}
 }
 
-enum fence_step fence_asked(struct fence *fence, uint32_t count)
+void fence_asked(struct fence *fence)
 {
-	if (count > 0) {
-		fence->outstanding = count;
-		return FENCE_NOTHING;
-	}
-	move_to(fence, FENCE_OPEN);
-	return FENCE_DO_OPEN;
+	fence->outstanding++;
 }
 
-enum fence_step fence_answered(struct fence *fence, uint64_t now_ms, uint32_t round, bool is_ok)
+bool fence_answered(struct fence *fence, uint32_t round)
 {
 	if (fence->machine.state != FENCE_CHECKING || round != fence->round)
-		return FENCE_NOTHING;
-	fence->is_failed |= !is_ok;
-	if (--fence->outstanding > 0)
-		return FENCE_NOTHING;
-	if (fence->is_failed) {
-		fence->retry_at_ms = now_ms + FENCE_RETRY_MS;
-		move_to(fence, FENCE_CLOSED);
-		return FENCE_NOTHING;
+		return false;
+	fence->outstanding--;
+	return true;
+}
+
+/* Members that are lacking yet, by the shorter of the two ways. */
+static uint32_t count_lacking(const struct fence *fence, const struct fence_told *told)
+{
+	uint32_t members = told->others + 1;
+	uint32_t majority = members / 2 + 1;
+	uint32_t needed = members - majority + !fence->is_whole;
+	uint32_t of_whole = told->whole < needed ? needed - told->whole : 0;
+	uint32_t of_all = told->others - told->told;
+
+	return of_whole < of_all ? of_whole : of_all;
+}
+
+enum fence_step fence_conclude(struct fence *fence, uint64_t now_ms, const struct fence_told *told)
+{
+	fence->waits_for = count_lacking(fence, told);
+	if (fence->waits_for == 0 && told->owing == 0) {
+		move_to(fence, FENCE_OPEN);
+		return FENCE_DO_OPEN;
 	}
-	move_to(fence, FENCE_OPEN);
-	return FENCE_DO_OPEN;
+	fence->retry_at_ms = now_ms + FENCE_RETRY_MS;
+	move_to(fence, FENCE_CLOSED);
+	return FENCE_NOTHING;
 }

@@ -13,16 +13,22 @@
 /* Between two rounds of questions. */
 #define FENCE_RETRY_MS 500u
 
-/*              all answered
+/*               enough told
  *      OPEN <----------------- CHECKING <---------+
- *        |                        |  one did not  | a majority is seen
- *        |  no majority seen      |  answer       |
- *        |  for fence_ms          v               |
+ *        |                        |  too few      | a majority is seen
+ *        |  no majority seen      |  told, or it  |
+ *        |  for fence_ms          v  is gone      |
  *        +-------------------> CLOSED ------------+
  *
- * A cut-off node's partitions may have been claimed by others. So a fence opens only after every living
- * member has told what it knows, and those that are thought dead had the time to object. A node that
- * joins starts behind a closed fence, a founder with an open one.
+ * A cut-off node's partitions may have been claimed by others. So a fence opens only after every living member has told what
+ * it knows, and those that are thought dead had the time to object. A node that joins starts behind a closed fence, a founder
+ * with an open one.
+ *
+ * Entries of the map are served when a majority has them: W = N/2 + 1 of N members. A node forgets when it dies. Its next
+ * life does not know what was confirmed with its help, so it must not count itself: its memory is whole (again) when
+ * N - W + 1 others whose memory is whole have told it theirs; among them is one of the W - 1 others that know. Later in that
+ * life it has not forgotten, and N - W others are enough. When all others have told, there is nobody left to ask, whatever
+ * they remember: so a cluster opens of which half or more have started anew.
  */
 enum fence_state {
 	FENCE_CLOSED,
@@ -37,7 +43,8 @@ struct fence {
 	uint32_t fence_ms;
 	uint32_t round;       /* of questions */
 	uint32_t outstanding; /* of this round */
-	bool is_failed;       /* somebody did not answer in this round */
+	uint32_t waits_for;   /* members that the last round lacked, those that are alive and did not tell left aside */
+	bool is_whole;        /* the node's memory: it was open in this life */
 	uint64_t retry_at_ms;
 };
 
@@ -49,7 +56,7 @@ void fence_open(struct fence *fence);
 enum fence_step {
 	FENCE_NOTHING,
 	FENCE_DO_CLOSE, /* it has just closed */
-	FENCE_DO_ASK,   /* ask all living members for what they know, then fence_asked() */
+	FENCE_DO_ASK,   /* ask all members for what they know: a new round. At its end fence_conclude() */
 	FENCE_DO_OPEN,  /* it has just opened */
 };
 
@@ -59,11 +66,22 @@ enum fence_step {
 enum fence_step fence_tick(struct fence *fence, uint64_t now_ms, uint64_t majority_seen_ms,
 			   bool sees_majority);
 
-/* 'count' members have been asked; 0 opens at once. */
-enum fence_step fence_asked(struct fence *fence, uint32_t count);
+/* One more has been asked in this round. */
+void fence_asked(struct fence *fence);
 
-/* One of 'round' has answered, or not. */
-enum fence_step fence_answered(struct fence *fence, uint64_t now_ms, uint32_t round, bool is_ok);
+/* One of 'round' has answered, or not. False: that round is over. */
+bool fence_answered(struct fence *fence, uint32_t round);
+
+/* What a round came to. */
+struct fence_told {
+	uint32_t others; /* members that did not leave, this node left aside */
+	uint32_t told;   /* of those */
+	uint32_t whole;  /* of those that told: their memory is whole */
+	uint32_t owing;  /* are alive and did not tell */
+};
+
+/* All have been asked, and none is outstanding. */
+enum fence_step fence_conclude(struct fence *fence, uint64_t now_ms, const struct fence_told *told);
 
 static inline bool fence_is_open(const struct fence *fence)
 {

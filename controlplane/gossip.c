@@ -28,6 +28,7 @@ struct gossip {
 	uint64_t cluster_id;
 	bool is_joined;
 	bool is_joining;
+	bool is_whole;
 	uint64_t spread_at_ms; /* NEVER while there is nothing to tell */
 	uint64_t spread_done_ms;
 	uint64_t push_pull_at_ms;
@@ -589,6 +590,14 @@ static void become_member(struct gossip *gossip, uint64_t now_ms)
 	add_action(gossip, GOSSIP_JOINED);
 }
 
+static void state_taken(struct gossip *gossip, const struct gossip_state *state)
+{
+	struct gossip_action *action = add_action(gossip, GOSSIP_STATE_TAKEN);
+
+	action->id = state->sender;
+	action->is_whole = state->is_whole;
+}
+
 static void take_state(struct gossip *gossip, uint64_t now_ms, const struct gossip_state *state)
 {
 	for (uint32_t i = 0; i < state->record_count; i++)
@@ -597,6 +606,8 @@ static void take_state(struct gossip *gossip, uint64_t now_ms, const struct goss
 		take_claim(gossip, now_ms, &state->claims[i]);
 	if (take_map(gossip, now_ms, state))
 		add_action(gossip, GOSSIP_MAP_CHANGED);
+	if (state->scope == GOSSIP_SCOPE_ALL)
+		state_taken(gossip, state);
 	if (gossip->is_joining && !state->is_request && state->scope == GOSSIP_SCOPE_ALL) {
 		gossip->cluster_id = state->cluster_id;
 		become_member(gossip, now_ms);
@@ -859,6 +870,7 @@ int gossip_state(struct gossip *gossip, bool is_request, enum gossip_scope scope
 		.cluster_id = gossip->cluster_id,
 		.is_request = is_request,
 		.scope = scope,
+		.is_whole = gossip->is_whole,
 		.reply_to = self->control,
 		.partition_count = gossip->map.partition_count,
 		.owners = gossip->map.partitions,
@@ -870,6 +882,11 @@ int gossip_state(struct gossip *gossip, bool is_request, enum gossip_scope scope
 		gossip->counters.state_bytes_out += (uint64_t)size;
 	}
 	return size;
+}
+
+void gossip_set_whole(struct gossip *gossip)
+{
+	gossip->is_whole = true;
 }
 
 /* ---- ownership ---- */

@@ -63,6 +63,7 @@ enum gossip_action_kind {
 	/* to, scope: connect, send gossip_state() as a request, feed its answer in */
 	GOSSIP_PUSH_PULL,
 	GOSSIP_REPLY_STATE, /* to, scope: answer the GOSSIP_STATE just fed in, on its connection */
+	GOSSIP_STATE_TAKEN, /* id, is_whole: all that the member 'id' knows is known here now */
 	GOSSIP_JOINED,      /* this node has become a member */
 	GOSSIP_MEMBER_CHANGED, /* id, before, after */
 	/* id: lives in a new generation; jobs with its old life are void */
@@ -86,6 +87,7 @@ struct gossip_action {
 	uint32_t partition;
 	enum member_state before;
 	enum member_state after;
+	bool is_whole; /* gossip_set_whole() was called there, in this life of it */
 };
 
 struct gossip_actions {
@@ -141,6 +143,9 @@ uint64_t gossip_deadline_ms(const struct gossip *gossip);
  */
 int gossip_state(struct gossip *gossip, bool is_request, enum gossip_scope scope, uint8_t *bytes,
 		 size_t size_max);
+
+/* This node's states say from now on that it knows all that its earlier lives knew. */
+void gossip_set_whole(struct gossip *gossip);
 
 /* The three below return no actions: the caller knows that the map changed, and asks for the
  * deadline anew.

@@ -306,6 +306,7 @@ int gossip_state_encode(const struct gossip_state *state, uint8_t *bytes, size_t
 	room->message.generation = state->generation;
 	room->message.cluster = state->cluster_id;
 	room->message.is_request = state->is_request;
+	room->message.is_whole = state->is_whole;
 	room->message.scope = state->scope;
 	room->message.reply_to = node_address_encode(&state->reply_to, &room->reply_to);
 	result = state_contents(room, state);
@@ -348,6 +349,7 @@ static int message_to_state(struct gossip_state *state, const Godwit__ClusterSta
 	state->generation = message->generation;
 	state->cluster_id = message->cluster;
 	state->is_request = message->is_request;
+	state->is_whole = message->is_whole;
 	state->scope = (enum gossip_scope)message->scope;
 	error = state_lists(state, message);
 	if (error == 0 && message->map)

@@ -91,6 +91,7 @@ struct gossip_state {
 	uint64_t generation;
 	uint64_t cluster_id;
 	bool is_request; /* the receiver shall answer with its own */
+	bool is_whole;   /* the sender knows all that its earlier lives knew, see fence.h */
 	enum gossip_scope scope;
 	struct node_address reply_to; /* the sender's control address */
 	uint32_t record_count;

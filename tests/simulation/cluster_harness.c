@@ -250,6 +250,7 @@ static void do_action(struct harness *harness, uint32_t node, const struct gossi
 	case GOSSIP_MAP_CHANGED:
 	case GOSSIP_SELF_REMOVED:
 	case GOSSIP_ID_CONFLICT:
+	case GOSSIP_STATE_TAKEN:
 	case GOSSIP_OTHER_CLUSTER:
 		if (harness->options.on_action)
 			harness->options.on_action(harness->options.context, node, action);

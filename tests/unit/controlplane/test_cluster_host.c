@@ -10,7 +10,7 @@
 
 #include "tests/unit/unit.h"
 
-#define NODES 3u
+#define NODES 5u
 #define PARTITIONS 8u
 #define ASKS 256u
 #define DATAGRAMS 1024u
@@ -308,7 +308,7 @@ static void kill_node(struct member_node *node)
 	node->cluster = NULL;
 }
 
-static struct fleet *create(void)
+static struct fleet *create_of(uint32_t node_count)
 {
 	struct fleet *fleet = calloc(1, sizeof(*fleet));
 	char error[CLUSTER_ERROR_SIZE];
@@ -317,17 +317,22 @@ static struct fleet *create(void)
 	fleet->now_ms = 1000;
 	fleet->world = (struct world){ now_ms, now_ms, random_bytes, fleet };
 	fleet->log = (struct log){ fopen("/dev/null", "w"), LOG_LEVEL_ERROR, &fleet->world };
-	for (uint32_t i = 0; i < NODES; i++)
+	for (uint32_t i = 0; i < node_count; i++)
 		start(fleet, i);
 	CU_ASSERT_EQUAL(cluster_found(fleet->nodes[0].cluster, error), 0);
-	for (uint32_t i = 1; i < NODES; i++)
+	for (uint32_t i = 1; i < node_count; i++)
 		cluster_start(fleet->nodes[i].cluster);
 	run(fleet, 3000);
-	for (uint32_t i = 0; i < NODES; i++) {
+	for (uint32_t i = 0; i < node_count; i++) {
 		CU_ASSERT_EQUAL_FATAL(cluster_phase(fleet->nodes[i].cluster), CLUSTER_MEMBER);
 		CU_ASSERT_TRUE_FATAL(cluster_is_serving(fleet->nodes[i].cluster));
 	}
 	return fleet;
+}
+
+static struct fleet *create(void)
+{
+	return create_of(3);
 }
 
 static void destroy(struct fleet *fleet)
@@ -446,7 +451,7 @@ static void the_operator_gives_up_what_a_dead_node_had(void)
 	destroy(fleet);
 }
 
-/* Node 1 comes back without data while node 0, which was giving partition 3 to it, is cut off. */
+/* Of five, node 1 comes back without data while node 0, which was giving partition 3 to it, is cut off. */
 static struct fleet *lose_a_target_in_doubt(void)
 {
 	const struct partition_owner given = { .partition = 3,
@@ -456,7 +461,7 @@ static struct fleet *lose_a_target_in_doubt(void)
 					       .epoch = 2,
 					       .owner = node_id_of_name("n1") };
 	const struct partition_set none = { { 0 } };
-	struct fleet *fleet = create();
+	struct fleet *fleet = create_of(5);
 	struct partition_set migrating = none;
 
 	partition_set_add(&migrating, 3);
@@ -540,6 +545,102 @@ static void the_operator_gives_up_what_a_dead_member_may_bring(void)
 	destroy(fleet);
 }
 
+static void bring_back(struct fleet *fleet, uint32_t index)
+{
+	cluster_start(start(fleet, index)->cluster);
+}
+
+/* Node 1 takes partition 2 while its owner is cut off: it and node 2 are the majority that knows. Then node 1 forgets, and
+ * node 2 is cut off, so that node 1 and the owner, which never heard, see a majority.
+ */
+static struct fleet *create_with_half_of_a_majority_forgotten(void)
+{
+	struct fleet *fleet = create();
+	char error[CLUSTER_ERROR_SIZE];
+
+	fleet->nodes[0].is_cut = true;
+	run(fleet, 12000);
+	CU_ASSERT_EQUAL_FATAL(cluster_claim(fleet->nodes[1].cluster, 2, error), 0);
+	run(fleet, 1000);
+	CU_ASSERT_TRUE_FATAL(partition_set_has(&fleet->nodes[1].served, 2));
+	fleet->nodes[2].is_cut = true;
+	kill_node(&fleet->nodes[1]);
+	fleet->nodes[0].is_cut = false;
+	bring_back(fleet, 1);
+	run(fleet, 30000);
+	return fleet;
+}
+
+static void who_forgot_what_it_confirmed_waits_for_those_that_know(void)
+{
+	struct fleet *fleet = create_with_half_of_a_majority_forgotten();
+	struct member_node *node = &fleet->nodes[1];
+
+	CU_ASSERT_EQUAL(cluster_phase(node->cluster), CLUSTER_MEMBER);
+	CU_ASSERT_TRUE(cluster_sees_majority(node->cluster));
+	CU_ASSERT_FALSE(cluster_is_serving(node->cluster));
+	CU_ASSERT_EQUAL(cluster_fence_waits_for(node->cluster), 1);
+	/* The owner has not forgotten, but node 1 has nothing to tell it. */
+	CU_ASSERT_TRUE(cluster_sees_majority(fleet->nodes[0].cluster));
+	CU_ASSERT_FALSE(cluster_is_serving(fleet->nodes[0].cluster));
+	CU_ASSERT_EQUAL(cluster_fence_waits_for(fleet->nodes[0].cluster), 1);
+	fleet->nodes[2].is_cut = false;
+	run(fleet, 20000);
+	CU_ASSERT_TRUE(cluster_is_serving(node->cluster));
+	CU_ASSERT_TRUE(cluster_is_serving(fleet->nodes[0].cluster));
+	CU_ASSERT_EQUAL(cluster_fence_waits_for(node->cluster), 0);
+	CU_ASSERT_EQUAL(epoch_at(node, 2), 3);
+	CU_ASSERT_TRUE(partition_set_has(&node->served, 2));
+	CU_ASSERT_FALSE(partition_set_has(&fleet->nodes[0].served, 2));
+	destroy(fleet);
+}
+
+static void when_all_are_back_there_is_nobody_left_to_wait_for(void)
+{
+	struct fleet *fleet = create_with_half_of_a_majority_forgotten();
+
+	kill_node(&fleet->nodes[2]);
+	fleet->nodes[2].is_cut = false;
+	bring_back(fleet, 2);
+	run(fleet, 20000);
+	for (uint32_t i = 0; i < 3; i++)
+		CU_ASSERT_TRUE(cluster_is_serving(fleet->nodes[i].cluster));
+	destroy(fleet);
+}
+
+static void who_is_gone_for_good_is_removed_and_not_waited_for(void)
+{
+	struct fleet *fleet = create_with_half_of_a_majority_forgotten();
+	char error[CLUSTER_ERROR_SIZE];
+
+	CU_ASSERT_EQUAL(cluster_remove(fleet->nodes[0].cluster, "n2", error), 0);
+	run(fleet, 10000);
+	CU_ASSERT_TRUE(cluster_is_serving(fleet->nodes[0].cluster));
+	CU_ASSERT_TRUE(cluster_is_serving(fleet->nodes[1].cluster));
+	destroy(fleet);
+}
+
+/* One of those that took the state may have forgotten it before the others took it. */
+static void a_round_in_which_a_member_starts_anew_begins_again(void)
+{
+	struct fleet *fleet = create();
+	struct member_node *node = &fleet->nodes[1];
+
+	node->is_mute = true;
+	cluster_confirm(node->cluster, 3);
+	run(fleet, 200);
+	CU_ASSERT_EQUAL(node->ask_count, 2);
+	kill_node(&fleet->nodes[2]);
+	bring_back(fleet, 2);
+	run(fleet, 1500);
+	CU_ASSERT_EQUAL(node->ask_count, 4);
+	CU_ASSERT_TRUE(partition_set_is_empty(&node->confirmed));
+	node->is_mute = false;
+	run(fleet, STEP_MS);
+	CU_ASSERT_TRUE(partition_set_has(&node->confirmed, 3));
+	destroy(fleet);
+}
+
 static void a_removed_node_ends(void)
 {
 	struct fleet *fleet = create();
@@ -585,6 +686,10 @@ int main(void)
 		UNIT_TEST(what_a_dead_member_may_bring_is_not_taken_back_empty),
 		UNIT_TEST(the_mark_of_a_life_that_is_over_means_nothing),
 		UNIT_TEST(the_operator_gives_up_what_a_dead_member_may_bring),
+		UNIT_TEST(who_forgot_what_it_confirmed_waits_for_those_that_know),
+		UNIT_TEST(when_all_are_back_there_is_nobody_left_to_wait_for),
+		UNIT_TEST(who_is_gone_for_good_is_removed_and_not_waited_for),
+		UNIT_TEST(a_round_in_which_a_member_starts_anew_begins_again),
 		UNIT_TEST(a_removed_node_ends),
 		UNIT_TEST(a_node_without_partitions_leaves),
 		{ NULL, NULL },
