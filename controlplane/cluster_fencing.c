@@ -29,11 +29,11 @@ static void ask_more(struct cluster *cluster)
 	for (; fencing->next < membership_index_end(cluster_members(cluster)) &&
 	       cluster->fence.outstanding < FENCE_ASK_MAX;
 	     fencing->next++) {
-		const struct member *member = membership_at(cluster_members(cluster), fencing->next);
+		const struct member *member =
+			membership_at(cluster_members(cluster), fencing->next);
 
-		if (cluster_is_counted(member) &&
-		    cluster_exchange(cluster, &member->node.control, GOSSIP_SCOPE_ALL, purpose) ==
-			    0)
+		if (cluster_is_counted(member) && cluster_exchange(cluster, &member->node.control,
+								   GOSSIP_SCOPE_ALL, purpose) == 0)
 			fence_asked(&cluster->fence);
 	}
 }

@@ -28,7 +28,7 @@ struct cluster_fencing {
 	uint32_t next; /* index of the first member not asked yet */
 	uint64_t told[CLUSTER_MEMBER_WORDS];
 	uint64_t whole[CLUSTER_MEMBER_WORDS]; /* of those, whose memory is whole */
-	uint64_t teller; /* whose state was just fed in; 0: nobody's */
+	uint64_t teller;                      /* whose state was just fed in; 0: nobody's */
 	bool is_teller_whole;
 	struct log_limit limit;
 };

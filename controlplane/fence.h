@@ -43,7 +43,7 @@ struct fence {
 	uint32_t fence_ms;
 	uint32_t round;       /* of questions */
 	uint32_t outstanding; /* of this round */
-	uint32_t waits_for;   /* members that the last round lacked, those that are alive and did not tell left aside */
+	uint32_t waits_for;   /* members that the last round lacked; not: alive and late */
 	bool is_whole;        /* the node's memory: it was open in this life */
 	uint64_t retry_at_ms;
 };
@@ -56,7 +56,7 @@ void fence_open(struct fence *fence);
 enum fence_step {
 	FENCE_NOTHING,
 	FENCE_DO_CLOSE, /* it has just closed */
-	FENCE_DO_ASK,   /* ask all members for what they know: a new round. At its end fence_conclude() */
+	FENCE_DO_ASK,   /* ask all members for what they know; at the end fence_conclude() */
 	FENCE_DO_OPEN,  /* it has just opened */
 };
 

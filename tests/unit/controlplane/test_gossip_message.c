@@ -188,6 +188,7 @@ static struct gossip_state sample_state(struct gossip_slice *records,
 		.sender = 1,
 		.generation = 2,
 		.is_request = true,
+		.is_whole = true,
 		.scope = GOSSIP_SCOPE_ALL,
 		.reply_to = node_address_ipv4(0x0a000001, 7800),
 		.records = records,
@@ -216,6 +217,7 @@ static void test_states_survive_the_wire(void)
 	CU_ASSERT_EQUAL(back.sender, 1);
 	CU_ASSERT_EQUAL(back.generation, 2);
 	CU_ASSERT_TRUE(back.is_request);
+	CU_ASSERT_TRUE(back.is_whole);
 	CU_ASSERT_EQUAL(back.scope, GOSSIP_SCOPE_ALL);
 	CU_ASSERT_TRUE(node_address_equals(&back.reply_to, &state.reply_to));
 	CU_ASSERT_EQUAL(back.record_count, 2);
