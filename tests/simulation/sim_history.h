@@ -67,7 +67,9 @@ struct sim_key {
 	/* counters: between the two, both included */
 	uint32_t least;
 	uint32_t most;
-	uint32_t before; /* floor or least, when the write under way began */
+	uint32_t most_before; /* it began anew after it may have reached this, */
+	uint64_t anew_ms;     /* at the latest then: reads that had begun may have seen it */
+	uint32_t before;      /* floor or least, when the write under way began */
 };
 
 /* What is damaged, repeated or of a later version has no effect, and is counted. */
