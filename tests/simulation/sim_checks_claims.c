@@ -136,6 +136,10 @@ static void note_claim(struct sim *sim, uint32_t index, const struct migration_t
 	claim->is_alone = false;
 	claim->kept = 0;
 	sim_history_mark(&sim->history, target->job.partition, SIM_AT_CLAIM);
+	if (!target->sees_majority)
+		sim_history_violate(&sim->history, 1,
+				    "node %u claims partition %u without a majority in sight",
+				    index, target->job.partition);
 	sim_tell(sim, "node %u claims partition %u%s", index, target->job.partition,
 		 claim->is_limit ? ", whose source wrote on while it was being cut off" : "");
 }
