@@ -94,7 +94,7 @@ struct sim_options {
 	const struct sim_script *script; /* NULL = steps drawn from the seed */
 };
 
-#define SIM_LIMIT_COUNT 2u
+#define SIM_LIMIT_COUNT 3u
 
 struct sim_counts {
 	uint64_t events;
@@ -103,7 +103,7 @@ struct sim_counts {
 	uint64_t failed;
 	uint64_t moves;                   /* partitions that changed their owner */
 	uint64_t aborts;                  /* jobs that ended otherwise */
-	/* Claims at each of the known limits of docs/migration.md, and acknowledged writes that they may have cost. */
+	/* How often each of the known limits of docs/migration.md was met, and acknowledged writes that it may have cost. */
 	uint64_t limits[SIM_LIMIT_COUNT];
 	uint64_t limit_writes[SIM_LIMIT_COUNT];
 	uint64_t faults[SIM_FAULT_COUNT]; /* how often each happened */

@@ -9,13 +9,23 @@
 #define VERIFY_US_MAX (UINT64_C(20) * 1000000)
 #define PARKED_US_MAX (UINT64_C(3) * 1000000)
 
+/* Whether the node has its source's word for the partition. */
+static bool is_handed(struct sim *sim, uint32_t node, uint32_t partition)
+{
+	const struct migration_target *target = migration_jobs_target(
+		migrator_jobs(sim_server_of(sim, node)->node->migrator), partition);
+
+	return target && !target->is_claim && target->epoch_taken > 0;
+}
+
 static void check_owner(struct sim *sim, uint32_t node, uint32_t partition, uint32_t epoch)
 {
 	uint64_t owner = (uint64_t)node << 32 | sim_server_of(sim, node)->life;
 
 	if (epoch < sim->epochs[partition])
 		return; /* it has not heard yet; what it answers is seen by the clients */
-	if (epoch == sim->epochs[partition] && owner != sim->owners[partition])
+	if (epoch == sim->epochs[partition] && owner != sim->owners[partition] &&
+	    sim->owners[partition] != SIM_OWNER_UNKNOWN)
 		sim_history_violate(
 			&sim->history, 1,
 			"partition %u is served by node %u in epoch %u, as by node %" PRIu64,
@@ -23,9 +33,40 @@ static void check_owner(struct sim *sim, uint32_t node, uint32_t partition, uint
 	if (epoch > sim->epochs[partition]) {
 		sim_tell(sim, "node %u serves partition %u in epoch %u", node, partition, epoch);
 		sim_check_claimed(sim, node, partition, epoch);
+		sim->is_handed[partition] = is_handed(sim, node, partition);
 	}
 	sim->epochs[partition] = epoch;
 	sim->owners[partition] = owner;
+}
+
+/* The latest that a map has; the data of a later one died with all who had it. */
+static uint32_t latest_epoch(const struct sim *sim, uint32_t partition)
+{
+	uint32_t latest = 0;
+
+	for (uint32_t i = 0; i < sim->node_count; i++) {
+		const struct sim_node *node = sim->servers[i].node;
+		uint32_t epoch =
+			node ? partition_map_epoch(gossip_map(node->gossip), partition) : 0;
+
+		latest = epoch > latest ? epoch : latest;
+	}
+	return latest;
+}
+
+void sim_forget_epochs(struct sim *sim)
+{
+	for (uint32_t p = 0; p < sim->partition_count; p++) {
+		uint32_t epoch = latest_epoch(sim, p);
+
+		if (epoch >= sim->epochs[p] || !sim->is_handed[p])
+			continue;
+		sim_tell(sim, "known limit 3: nobody is left who heard of epoch %u of partition %u",
+			 sim->epochs[p], p);
+		sim->result->counts.limits[2]++;
+		sim->epochs[p] = epoch;
+		sim->owners[p] = SIM_OWNER_UNKNOWN;
+	}
 }
 
 void sim_check_routes(void *context, uint32_t node, const struct route_table *table)

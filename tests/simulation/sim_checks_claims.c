@@ -136,7 +136,8 @@ static void note_claim(struct sim *sim, uint32_t index, const struct migration_t
 	claim->is_alone = false;
 	claim->kept = 0;
 	sim_history_mark(&sim->history, target->job.partition, SIM_AT_CLAIM);
-	if (!target->sees_majority)
+	/* It may have lost sight of one since it decided, in the same turn. */
+	if (!target->sees_majority && !claim->saw_majority)
 		sim_history_violate(&sim->history, 1,
 				    "node %u claims partition %u without a majority in sight",
 				    index, target->job.partition);
@@ -170,8 +171,10 @@ void sim_check_claims(struct sim *sim, uint32_t index)
 
 		if (source)
 			note_fence(sim, source);
-		if (target)
-			check_claim(sim, index, target);
+		if (!target)
+			continue;
+		check_claim(sim, index, target);
+		sim->claims[p].saw_majority = target->sees_majority;
 	}
 }
 

@@ -146,6 +146,7 @@ void sim_crash_node(struct sim *sim, uint32_t index)
 		was_fenced[p] = sim_node_is_fenced(server->node, p);
 	}
 	sim_stop_node(sim, index);
+	sim_forget_epochs(sim);
 	server->is_back = false;
 	for (uint32_t i = 0; i < sim->node_count; i++) {
 		sim_link_of(sim, index, i)->connection++;

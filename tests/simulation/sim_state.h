@@ -25,6 +25,8 @@ enum sim_event_kind {
 	EVENT_MEND, /* a cut of limited time ends */
 };
 
+#define SIM_OWNER_UNKNOWN UINT64_MAX
+
 /* Arrivals that may happen again. */
 #define SIM_KEPT_MAX 64u
 
@@ -89,6 +91,7 @@ struct sim_claim {
 	uint32_t node; /* that claims, */
 	uint64_t life; /* in this life */
 	bool is_pending; /* decided, not yet served */
+	bool saw_majority; /* its node, when it was last looked at */
 	bool is_known;   /* a majority heard of it */
 	bool is_alone;   /* somebody died meanwhile: nobody else may have the partition */
 	bool is_limit;   /* the source wrote on after that fence: the first of the known limits */
@@ -130,7 +133,8 @@ struct sim {
 
 	/* Who first served a partition in an epoch: node and life (invariant 1). */
 	uint32_t epochs[SIM_PARTITION_MAX];
-	uint64_t owners[SIM_PARTITION_MAX];
+	uint64_t owners[SIM_PARTITION_MAX]; /* SIM_OWNER_UNKNOWN: anybody */
+	bool is_handed[SIM_PARTITION_MAX];  /* it got the epoch by its source's word */
 	struct sim_claim claims[SIM_PARTITION_MAX];
 
 	/* The question being taken. */
@@ -272,6 +276,10 @@ SIM_FAULTS(FAULT, TRAIT)
 
 /* ---- sim_checks.c ---- */
 
+/* A node has died. The third of the known limits: an epoch that a source gave and that nobody left has heard of may be given once
+ * more; one that was claimed or taken back may not, for a majority has heard of it.
+ */
+void sim_forget_epochs(struct sim *sim);
 /* Told by a node that serves other partitions than before (invariant 1); 'context' is the simulation. */
 void sim_check_routes(void *context, uint32_t node, const struct route_table *table);
 /* Requests that wait for the end of a move (invariant 4). */
