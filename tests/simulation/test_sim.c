@@ -574,22 +574,68 @@ static void partitions_move_whatever_the_fault(void)
 	}
 }
 
-/* Partitions wait for memory in the seed: another one whose copy is to be published at that moment, while requests for it are
- * parked, waited with them.
- */
-static void no_publication_waits_for_the_memory_of_others(void)
+#define AIMED (SIM_FAULT_ISOLATE | SIM_FAULT_CRASH | SIM_FAULT_PAUSE | SIM_FAULT_AIM)
+
+/* Each has failed once, for the reason given. What nodes draw changes with their code: most are other runs today. */
+static void seeds_that_failed_once_do_not(void)
 {
-	const struct sim_options options = {
-		.seed = 101,
-		.faults = SIM_FAULT_DELAY | SIM_FAULT_BREAK | SIM_FAULT_MEMORY | SIM_FAULT_EXPIRY |
-			  SIM_FAULT_STALL | SIM_FAULT_AIM | SIM_FAULT_OPERATORS,
-		.is_every_fault = true,
+	static const struct {
+		uint64_t seed;
+		uint32_t node_count;
+		uint32_t faults; /* 0 = all, of which the seed takes some; else each of them */
+	} seeds[] = {
+		/* A claim entered during a round of spreading was taken for told. */
+		{ 760, 0, 0 },
+		/* A newcomer asked only those it was told are alive. */
+		{ 251, 0,
+		  SIM_FAULT_DELAY | SIM_FAULT_CUT | SIM_FAULT_ISOLATE | SIM_FAULT_CRASH |
+			  SIM_FAULT_PAUSE | SIM_FAULT_CANCEL | SIM_FAULT_STALL | SIM_FAULT_CLOCK |
+			  SIM_FAULT_REBIRTH },
+		/* A partition was taken back empty while a source in doubt, thought dead, had it. */
+		{ 27, 3, AIMED },
+		{ 73, 3, AIMED },
+		{ 127, 3, AIMED },
+		/* What its earlier life owned, a target took for its source's word. */
+		{ 519, 3, AIMED },
+		{ 720160, 0, 0 },
+		/* All who knew an epoch had forgotten it, and made a majority with one who never knew. */
+		{ 2139, 3, AIMED },
+		/* A target waited for ever for writes that its dead source had kept. */
+		{ 1431, 3, AIMED },
+		{ 1102743, 0, 0 },
+		/* A worker's command that waited for memory held up those of other partitions. */
+		{ 101, 0,
+		  SIM_FAULT_DELAY | SIM_FAULT_BREAK | SIM_FAULT_MEMORY | SIM_FAULT_EXPIRY |
+			  SIM_FAULT_STALL | SIM_FAULT_AIM | SIM_FAULT_OPERATORS },
+		{ 50185, 0, 0 },
+		{ 1002373, 0, 0 },
+		{ 1002620, 0, 0 },
+		{ 1100066, 0, 0 },
+		{ 1153127, 0, 0 },
+		/* The judge was wrong: of counters that begin anew, of nodes that are no members, of sight lost in the turn of a
+		 * claim, of an epoch that died with all who had heard of it.
+		 */
+		{ 132, 0,
+		  SIM_FAULT_DELAY | SIM_FAULT_BREAK | SIM_FAULT_MEMORY | SIM_FAULT_EXPIRY |
+			  SIM_FAULT_STALL | SIM_FAULT_AIM | SIM_FAULT_OPERATORS },
+		{ 5076, 0, 0 },
+		{ 2053602, 0, 0 },
+		{ 2002819, 0, 0 },
 	};
 	struct sim_result result;
 
-	sim_run(&options, &result);
-	print_violation(options.seed, &result);
-	CU_ASSERT_EQUAL(result.violation.invariant, 0);
+	for (size_t i = 0; i < sizeof(seeds) / sizeof(seeds[0]); i++) {
+		const struct sim_options options = {
+			.seed = seeds[i].seed,
+			.node_count = seeds[i].node_count,
+			.faults = seeds[i].faults ? seeds[i].faults : SIM_FAULT_ALL,
+			.is_every_fault = seeds[i].faults != 0,
+		};
+
+		sim_run(&options, &result);
+		print_violation(options.seed, &result);
+		CU_ASSERT_EQUAL(result.violation.invariant, 0);
+	}
 }
 
 /* Invariants 1 to 7 under all faults, some of them at a time. */
@@ -661,7 +707,7 @@ int main(void)
 		UNIT_TEST(orders_that_meet_end_in_one_owner),
 		UNIT_TEST(a_worker_that_stands_still_is_noticed_and_waited_for),
 		UNIT_TEST(partitions_move_whatever_the_fault),
-		UNIT_TEST(no_publication_waits_for_the_memory_of_others),
+		UNIT_TEST(seeds_that_failed_once_do_not),
 		UNIT_TEST(invariants_hold_under_faults),
 		{ NULL, NULL },
 	};
