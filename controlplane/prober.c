@@ -124,6 +124,7 @@ static void start_probe(struct prober *prober, uint64_t now_ms, struct membershi
 		return;
 	prober->counters->probes++;
 	prober->probe.is_running = true;
+	prober->probe.started_ms = now_ms;
 	prober->probe.id = member->node.id;
 	prober->probe.sequence = ++prober->next_sequence;
 	prober->probe.helpers_at_ms = now_ms + (uint64_t)prober->timeout_ms * stretch;
@@ -291,6 +292,19 @@ void prober_ping_req(struct prober *prober, uint64_t now_ms, const struct member
 	action->target = event->target;
 }
 
+/* Patience is for who is silent: after an answer the next probe comes as early as when all is well, or a cluster that has just healed
+ * would hear so little of its members for seconds that its nodes saw no majority.
+ */
+static void finish_probe(struct prober *prober)
+{
+	uint64_t next_at_ms = prober->probe.started_ms + prober->interval_ms;
+
+	prober->probe.is_answered = true;
+	if (next_at_ms < prober->next_at_ms)
+		prober->next_at_ms = next_at_ms;
+	prober_change_health(prober, -1);
+}
+
 void prober_ack(struct prober *prober, const struct membership_event *event,
 		struct membership_actions *actions)
 {
@@ -298,8 +312,7 @@ void prober_ack(struct prober *prober, const struct membership_event *event,
 
 	if (probe->is_running && event->sequence == probe->sequence && event->target == probe->id) {
 		if (!probe->is_answered)
-			prober_change_health(prober, -1);
-		probe->is_answered = true;
+			finish_probe(prober);
 		return;
 	}
 	for (uint32_t i = 0; i < MEMBERSHIP_RELAY_COUNT_MAX; i++) {

@@ -16,14 +16,15 @@
  *      0                      timeout                                   interval
  *      |-- ping --------------|-- ping_req to 3 helpers ----------------|-- no answer: suspect
  *
- * both stretched by local health + 1. A helper that gets no answer says so (nack); when the helpers
+ * both stretched by local health + 1, the interval only until there is an answer. A helper that gets no answer says so (nack); when the helpers
  * are silent as well, it is this node that is unwell, and its local health suffers.
  */
 struct prober_probe {
 	bool is_running;
 	bool is_answered;
 	bool is_indirect; /* helpers have been asked */
-	uint64_t id;      /* of the member probed */
+	uint64_t started_ms;
+	uint64_t id; /* of the member probed */
 	uint32_t sequence;
 	uint64_t helpers_at_ms;
 	uint32_t nacks_expected;

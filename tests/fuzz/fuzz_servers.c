@@ -307,7 +307,7 @@ static uint8_t status_of(struct fuzz_reader *choices)
 {
 	uint8_t choice = fuzz_u8(choices);
 
-	return choice < 0xb0 ? WIRE_OK : (uint8_t)((choice & 0x0f) % WIRE_NEED_HELLO);
+	return (uint8_t)(choice < 0xb0 ? WIRE_OK : (choice & 0x0f) % WIRE_NEED_HELLO);
 }
 
 static void put_operations(struct fuzz_servers *servers, const struct fuzz_packet *question,

@@ -612,6 +612,8 @@ static void seeds_that_failed_once_do_not(void)
 		{ 1002620, 0, 0 },
 		{ 1100066, 0, 0 },
 		{ 1153127, 0, 0 },
+		/* Members hardly probed each other for a while after all had healed, and saw no majority. */
+		{ 2064459, 0, 0 },
 		/* The judge was wrong: of counters that begin anew, of nodes that are no members, of sight lost in the turn of a
 		 * claim, of an epoch that died with all who had heard of it.
 		 */

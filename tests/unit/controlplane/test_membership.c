@@ -368,6 +368,26 @@ static void test_health_falls_with_silent_helpers_and_recovers(void)
 	end();
 }
 
+/* Or a cluster that has just healed would see no majority for seconds more. */
+static void test_patience_is_for_the_silent(void)
+{
+	const struct membership_action *ping;
+	uint64_t pinged_ms;
+
+	begin();
+	hear(2, 1, 1, 1);
+	for (uint32_t i = 0; i < 3; i++)
+		hear_claim(CLAIM_SUSPECT, SELF_ID, 100 + i, 1 + i, 2);
+	CU_ASSERT(membership_health(machine) > 1);
+	ping = timers_until(MEMBERSHIP_SEND_PING);
+	pinged_ms = now_ms;
+	answer(MEMBERSHIP_ACK, ping->sequence, 2);
+	timers_until(MEMBERSHIP_SEND_PING);
+	CU_ASSERT_EQUAL(now_ms - pinged_ms, MEMBERSHIP_PROBE_INTERVAL_MS);
+	CU_ASSERT(membership_health(machine) > 0);
+	end();
+}
+
 /* Helpers that say "no answer either" clear this node of blame. */
 static void test_nacks_keep_health(void)
 {
@@ -844,6 +864,7 @@ int main(void)
 		UNIT_TEST(test_pings_are_answered_by_whom_they_mean),
 		UNIT_TEST(test_a_stalled_node_is_silent),
 		UNIT_TEST(test_health_falls_with_silent_helpers_and_recovers),
+		UNIT_TEST(test_patience_is_for_the_silent),
 		UNIT_TEST(test_nacks_keep_health),
 		UNIT_TEST(test_the_suspicion_time_out_follows_the_formula),
 		UNIT_TEST(test_confirmations_shorten_the_suspicion),
