@@ -7,6 +7,8 @@
 #include "controlplane/migration_jobs.h"
 
 #define VERIFY_US_MAX (UINT64_C(20) * 1000000)
+/* Between two turns of a node: it stood still, and what had waited ended when it woke. */
+#define SLEPT_US_MIN UINT64_C(500000)
 #define PARKED_US_MAX (UINT64_C(3) * 1000000)
 
 /* Whether the node has its source's word for the partition. */
@@ -103,9 +105,11 @@ bool sim_is_copied(const struct sim *sim, uint32_t partition)
 void sim_check_parking(struct sim *sim, uint32_t index)
 {
 	struct server *server = sim_server_of(sim, index);
+	bool has_slept = sim->now_us - server->looked_us > SLEPT_US_MIN;
 
+	server->looked_us = sim->now_us;
 	for (uint32_t p = 0; p < sim->partition_count; p++) {
-		if (server->node->dataplane.node.stalled ||
+		if (has_slept || server->node->dataplane.node.stalled ||
 		    dataplane_parked(&server->node->dataplane.dataplane) == 0 ||
 		    !sim_node_is_fenced(server->node, p))
 			server->parked_since_us[p] = 0;

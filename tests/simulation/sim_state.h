@@ -56,6 +56,7 @@ struct server {
 	struct bus_crypto *bus; /* of this life */
 	bool has_ended;     /* its process would, after the present event */
 	uint64_t stalled_until_us[SIM_WORKER_MAX];
+	uint64_t looked_us; /* at what is parked */
 	uint64_t parked_since_us[SIM_PARTITION_MAX];
 	bool was_moving; /* a migration, after the turn before */
 	uint64_t fenced_since_us[SIM_PARTITION_MAX]; /* as the source of a move */
