@@ -266,6 +266,16 @@ static void read_ttl(struct sim_history *history, struct sim_key *key, const str
 
 /* ---- counters ---- */
 
+static uint32_t lesser(uint32_t a, uint32_t b)
+{
+	return a < b ? a : b;
+}
+
+static uint32_t greater(uint32_t a, uint32_t b)
+{
+	return a > b ? a : b;
+}
+
 void sim_history_begin_count(struct sim_history *history, uint32_t number)
 {
 	struct sim_key *key = &history->keys[number];
@@ -292,7 +302,7 @@ void sim_history_end_count(struct sim_history *history, uint32_t number, enum si
 				    key->before + 1, key->most);
 	key->least = history->is_evicting ? 0 : count; /* it may begin anew */
 	if (count < key->most) {
-		key->most_before = key->most;
+		key->most_before = greater(key->most_before, key->most);
 		key->anew_ms = now_ms(history);
 	}
 	key->most = count;
@@ -302,7 +312,7 @@ static void read_counter(struct sim_history *history, struct sim_key *key,
 			 const struct sim_read *read, bool is_fresh, uint32_t count)
 {
 	bool may_be_old = history->is_evicting && read->begun_ms <= key->anew_ms;
-	uint32_t most = may_be_old && key->most_before > key->most ? key->most_before : key->most;
+	uint32_t most = may_be_old ? greater(key->most, key->most_before) : key->most;
 
 	if (count < read->floor || count > most)
 		sim_history_violate(history, count < read->floor ? 2 : 3,
@@ -368,17 +378,13 @@ void sim_history_end_ttl(struct sim_history *history, uint32_t number, const str
 
 /* ---- losses that are allowed ---- */
 
-static uint32_t lesser(uint32_t a, uint32_t b)
-{
-	return a < b ? a : b;
-}
-
 /* From now on it holds what was known at the mark, or anything newer. */
 static void set_back(struct sim_key *key, const struct sim_mark *mark)
 {
 	key->forgotten++;
 	key->floor = lesser(key->floor, mark->floor);
 	key->least = lesser(key->least, mark->least);
+	key->most = greater(key->most, key->most_before);
 	key->fallen = key->is_counter ? key->least : key->floor;
 	key->before = lesser(key->before, key->fallen);
 	key->is_gone = key->is_gone && mark->is_gone;

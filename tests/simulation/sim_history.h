@@ -67,8 +67,8 @@ struct sim_key {
 	/* counters: between the two, both included */
 	uint32_t least;
 	uint32_t most;
-	uint32_t most_before; /* it began anew after it may have reached this, */
-	uint64_t anew_ms;     /* at the latest then: reads that had begun may have seen it */
+	uint32_t most_before; /* evicted after it may have reached this, it began anew, */
+	uint64_t anew_ms;     /* the last time then: reads that had begun may have seen it */
 	uint32_t before;      /* floor or least, when the write under way began */
 };
 

@@ -615,7 +615,8 @@ static void seeds_that_failed_once_do_not(void)
 		/* Members hardly probed each other for a while after all had healed, and saw no majority. */
 		{ 2064459, 0, 0 },
 		/* The judge was wrong: of counters that begin anew, of nodes that are no members, of sight lost in the turn of a
-		 * claim, of an epoch that died with all who had heard of it, of requests parked before and after a long sleep.
+		 * claim, of an epoch that died with all who had heard of it, of requests parked before and after a long sleep,
+		 * of a counter as it was before it began anew at an owner that died.
 		 */
 		{ 132, 0,
 		  SIM_FAULT_DELAY | SIM_FAULT_BREAK | SIM_FAULT_MEMORY | SIM_FAULT_EXPIRY |
@@ -624,6 +625,7 @@ static void seeds_that_failed_once_do_not(void)
 		{ 2053602, 0, 0 },
 		{ 2002819, 0, 0 },
 		{ 3000773, 0, 0 },
+		{ 3003868, 0, 0 },
 	};
 	struct sim_result result;
 
