@@ -34,8 +34,9 @@ struct gossip {
 	uint64_t push_pull_at_ms;
 	uint64_t reconnect_at_ms;
 	uint64_t map_changed_ms;
-	uint64_t map_pull_at_ms; /* earliest */
-	uint64_t map_stamp_told; /* in this node's record */
+	uint64_t map_pull_at_ms;  /* earliest */
+	uint64_t life_pull_at_ms; /* earliest */
+	uint64_t map_stamp_told;  /* in this node's record */
 	struct node_address seeds[GOSSIP_SEED_COUNT_MAX];
 	uint32_t seed_count;
 	uint32_t seed_next;
@@ -526,6 +527,21 @@ static void compare_map(struct gossip *gossip, uint64_t now_ms, const struct gos
 	push_pull(gossip, &member->node.control, GOSSIP_SCOPE_MAP);
 }
 
+/* A member is in a later life than the one known here: that news went round while this node was cut off. With the old record this node
+ * would go on to send FORWARDs that the new life refuses.
+ */
+static void compare_life(struct gossip *gossip, uint64_t now_ms, const struct gossip_packet *packet,
+			 const struct node_address *from)
+{
+	const struct member *member = membership_find(gossip->membership, packet->sender);
+
+	if (!member || packet->generation <= member->node.generation ||
+	    now_ms < gossip->life_pull_at_ms)
+		return;
+	gossip->life_pull_at_ms = now_ms + GOSSIP_LIFE_PULL_INTERVAL_MS;
+	push_pull(gossip, from, GOSSIP_SCOPE_ALL);
+}
+
 static void take_packet(struct gossip *gossip, uint64_t now_ms, const struct gossip_packet *packet,
 			const struct node_address *from)
 {
@@ -539,8 +555,10 @@ static void take_packet(struct gossip *gossip, uint64_t now_ms, const struct gos
 	/* A removed node is answered all the same: the answer tells it so. */
 	if (!is_void || packet->kind == GOSSIP_PING)
 		take_probe(gossip, now_ms, packet, from);
-	if (!is_void)
-		compare_map(gossip, now_ms, packet);
+	if (is_void)
+		return;
+	compare_life(gossip, now_ms, packet, from);
+	compare_map(gossip, now_ms, packet);
 }
 
 static void on_packet(struct gossip *gossip, uint64_t now_ms, const struct gossip_event *event)

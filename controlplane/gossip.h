@@ -26,6 +26,8 @@
 #define GOSSIP_RECONNECT_INTERVAL_MS 10000u
 /* Between pulls of a map that differs though no news are under way. */
 #define GOSSIP_MAP_PULL_INTERVAL_MS 2000u
+/* Between pulls from members that are in a later life than the one known here. */
+#define GOSSIP_LIFE_PULL_INTERVAL_MS 500u
 #define GOSSIP_JOIN_RETRY_MS 1000u /* doubled up to GOSSIP_JOIN_RETRY_MAX_MS */
 #define GOSSIP_JOIN_RETRY_MAX_MS 8000u
 #define GOSSIP_SEED_COUNT_MAX 16u

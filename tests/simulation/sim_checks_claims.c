@@ -137,7 +137,7 @@ static void note_claim(struct sim *sim, uint32_t index, const struct migration_t
 	claim->kept = 0;
 	sim_history_mark(&sim->history, target->job.partition, SIM_AT_CLAIM);
 	/* It may have lost sight of one since it decided, in the same turn. */
-	if (!target->sees_majority && !claim->saw_majority)
+	if (!target->sees_majority && !sim_server_of(sim, index)->saw_majority)
 		sim_history_violate(&sim->history, 1,
 				    "node %u claims partition %u without a majority in sight",
 				    index, target->job.partition);
@@ -164,6 +164,7 @@ void sim_check_claims(struct sim *sim, uint32_t index)
 {
 	const struct migration_jobs *jobs =
 		migrator_jobs(sim_server_of(sim, index)->node->migrator);
+	bool saw_majority = sim_server_of(sim, index)->saw_majority;
 
 	for (uint32_t p = 0; p < sim->partition_count; p++) {
 		const struct migration_source *source = migration_jobs_source(jobs, p);
@@ -174,8 +175,9 @@ void sim_check_claims(struct sim *sim, uint32_t index)
 		if (!target)
 			continue;
 		check_claim(sim, index, target);
-		sim->claims[p].saw_majority = target->sees_majority;
+		saw_majority = target->sees_majority;
 	}
+	sim_server_of(sim, index)->saw_majority = saw_majority;
 }
 
 static void count_limit(struct sim *sim, uint32_t limit, uint32_t partition, uint64_t writes)

@@ -55,6 +55,7 @@ struct server {
 	uint64_t paused_us; /* stands still until then */
 	struct bus_crypto *bus; /* of this life */
 	bool has_ended;     /* its process would, after the present event */
+	bool saw_majority;  /* when its migrations were last looked at */
 	uint64_t stalled_until_us[SIM_WORKER_MAX];
 	uint64_t looked_us; /* at what is parked */
 	uint64_t parked_since_us[SIM_PARTITION_MAX];
@@ -92,7 +93,6 @@ struct sim_claim {
 	uint32_t node; /* that claims, */
 	uint64_t life; /* in this life */
 	bool is_pending; /* decided, not yet served */
-	bool saw_majority; /* its node, when it was last looked at */
 	bool is_known;   /* a majority heard of it */
 	bool is_alone;   /* somebody died meanwhile: nobody else may have the partition */
 	bool is_limit;   /* the source wrote on after that fence: the first of the known limits */

@@ -614,6 +614,8 @@ static void seeds_that_failed_once_do_not(void)
 		{ 1153127, 0, 0 },
 		/* Members hardly probed each other for a while after all had healed, and saw no majority. */
 		{ 2064459, 0, 0 },
+		/* A node that had been cut off knew of a member's next life when all told all again, half a minute later. */
+		{ 4067041, 0, 0 },
 		/* The judge was wrong: of counters that begin anew, of nodes that are no members, of sight lost in the turn of a
 		 * claim, of an epoch that died with all who had heard of it, of requests parked before and after a long sleep,
 		 * of a counter as it was before it began anew at an owner that died.
@@ -626,6 +628,7 @@ static void seeds_that_failed_once_do_not(void)
 		{ 2002819, 0, 0 },
 		{ 3000773, 0, 0 },
 		{ 3003868, 0, 0 },
+		{ 4065668, 0, 0 },
 	};
 	struct sim_result result;
 

@@ -569,6 +569,34 @@ static void test_a_map_that_differs_is_fetched(void)
 	gossip_destroy(gossip);
 }
 
+/* Its record is asked for: the news of it went round while this node was cut off. */
+static void test_a_later_life_is_asked_who_it_is(void)
+{
+	struct gossip *gossip = create_first(1);
+	struct node peer = node_of(2, 200);
+	struct gossip_packet packet = { .sender = 2,
+					.generation = 200,
+					.kind = GOSSIP_UPDATE,
+					.map_stamp = gossip_map(gossip)->stamp };
+	const struct gossip_action *action;
+
+	give_record(gossip, &peer);
+	now_ms += 10000;
+	CU_ASSERT_PTR_NULL(find(give_packet(gossip, &packet), GOSSIP_PUSH_PULL));
+	packet.generation = 201;
+	action = find(give_packet(gossip, &packet), GOSSIP_PUSH_PULL);
+	CU_ASSERT_PTR_NOT_NULL_FATAL(action);
+	CU_ASSERT_EQUAL(action->scope, GOSSIP_SCOPE_ALL);
+	CU_ASSERT_PTR_NULL(find(give_packet(gossip, &packet), GOSSIP_PUSH_PULL));
+	now_ms += GOSSIP_LIFE_PULL_INTERVAL_MS;
+	CU_ASSERT_PTR_NOT_NULL(find(give_packet(gossip, &packet), GOSSIP_PUSH_PULL));
+	peer.generation = 201;
+	give_record(gossip, &peer);
+	now_ms += GOSSIP_LIFE_PULL_INTERVAL_MS;
+	CU_ASSERT_PTR_NULL(find(give_packet(gossip, &packet), GOSSIP_PUSH_PULL));
+	gossip_destroy(gossip);
+}
+
 static void test_the_map_alone_can_be_exchanged(void)
 {
 	struct gossip *first = create_first(1), *peer = create(2, 200);
@@ -601,6 +629,7 @@ int main(void)
 		UNIT_TEST(test_a_hand_over_reaches_others),
 		UNIT_TEST(test_claims_and_learning_follow_the_epoch),
 		UNIT_TEST(test_a_map_that_differs_is_fetched),
+		UNIT_TEST(test_a_later_life_is_asked_who_it_is),
 		UNIT_TEST(test_the_map_alone_can_be_exchanged),
 		{ NULL, NULL },
 	};
