@@ -125,7 +125,8 @@ void sim_check_parking(struct sim *sim, uint32_t index)
 bool sim_are_all_joined(struct sim *sim)
 {
 	for (uint32_t i = 0; i < sim->node_count; i++) {
-		if (!sim_node_is_settled(sim->servers[i].node))
+		/* One that its cluster has ended is about to start again. */
+		if (!sim->servers[i].node || !sim_node_is_settled(sim->servers[i].node))
 			return false;
 	}
 	return true;

@@ -618,7 +618,8 @@ static void seeds_that_failed_once_do_not(void)
 		{ 4067041, 0, 0 },
 		/* The judge was wrong: of counters that begin anew, of nodes that are no members, of sight lost in the turn of a
 		 * claim, of an epoch that died with all who had heard of it, of requests parked before and after a long sleep,
-		 * of a counter as it was before it began anew at an owner that died.
+		 * of a counter as it was before it began anew at an owner that died; it
+		 * looked at a node that its cluster had just ended.
 		 */
 		{ 132, 0,
 		  SIM_FAULT_DELAY | SIM_FAULT_BREAK | SIM_FAULT_MEMORY | SIM_FAULT_EXPIRY |
@@ -629,6 +630,7 @@ static void seeds_that_failed_once_do_not(void)
 		{ 3000773, 0, 0 },
 		{ 3003868, 0, 0 },
 		{ 4065668, 0, 0 },
+		{ 5007770, 0, 0 },
 	};
 	struct sim_result result;
 
