@@ -372,7 +372,7 @@ void cluster_hold(struct cluster *cluster, uint32_t partition, bool is_held)
 	cluster->are_routes_old = true;
 }
 
-/* The three below return no actions, so what follows from a new map is done here. */
+/* The two below return no actions, so what follows from a new map is done here. */
 static void map_changed(struct cluster *cluster)
 {
 	const struct gossip_action action = { .kind = GOSSIP_MAP_CHANGED };

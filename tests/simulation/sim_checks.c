@@ -122,11 +122,18 @@ void sim_check_parking(struct sim *sim, uint32_t index)
 	}
 }
 
+/* One that its cluster has ended is about to start again. */
+static bool is_node_settled(const struct sim *sim, uint32_t index)
+{
+	const struct sim_node *node = sim->servers[index].node;
+
+	return node && sim_node_is_settled(node);
+}
+
 bool sim_are_all_joined(struct sim *sim)
 {
 	for (uint32_t i = 0; i < sim->node_count; i++) {
-		/* One that its cluster has ended is about to start again. */
-		if (!sim->servers[i].node || !sim_node_is_settled(sim->servers[i].node))
+		if (!is_node_settled(sim, i))
 			return false;
 	}
 	return true;
@@ -181,24 +188,27 @@ static bool are_clients_idle(struct sim *sim)
 	return true;
 }
 
+static void tell_jobs(struct sim *sim, uint32_t index)
+{
+	const struct sim_node *node = sim->servers[index].node;
+	struct migration_view view[SIM_PARTITION_MAX];
+	uint32_t count = node ? migrator_list(node->migrator, view, SIM_PARTITION_MAX) : 0;
+
+	for (uint32_t i = 0; i < count; i++)
+		sim_history_violate(&sim->history, 5,
+				    "node %u: the %s of partition %u is %s (reason %d) for ever",
+				    index, view[i].is_source ? "source" : "target",
+				    view[i].partition, view[i].state, (int)view[i].reason);
+}
+
 void sim_tell_unsettled(struct sim *sim)
 {
-	struct migration_view view[SIM_PARTITION_MAX];
-
 	for (uint32_t i = 0; i < sim->node_count; i++) {
-		const struct sim_node *node = sim->servers[i].node;
-		uint32_t count = migrator_list(node->migrator, view, SIM_PARTITION_MAX);
-
-		for (uint32_t j = 0; j < count; j++)
-			sim_history_violate(
-				&sim->history, 5,
-				"node %u: the %s of partition %u is %s (reason %d) for ever", i,
-				view[j].is_source ? "source" : "target", view[j].partition,
-				view[j].state, (int)view[j].reason);
-		if (!sim_node_is_settled(node))
+		tell_jobs(sim, i);
+		if (!is_node_settled(sim, i))
 			sim_history_violate(&sim->history, 5, "node %u does not settle", i);
 	}
-	for (uint32_t p = 0; p < sim->partition_count; p++) {
+	for (uint32_t p = 0; p < sim->partition_count && sim_are_all_joined(sim); p++) {
 		if (!is_partition_settled(sim, p))
 			sim_history_violate(&sim->history, 5, "partition %u does not settle", p);
 	}

@@ -63,17 +63,35 @@ uint32_t sim_level(const struct sim *sim, enum sim_fault_number fault)
 	return !sim->is_healed && sim->now_us < level->until_us ? level->value : 0;
 }
 
+bool sim_order(struct sim *sim, uint32_t index, uint32_t partition)
+{
+	struct sim_node *node = sim_server_of(sim, index)->node;
+	char error[MIGRATOR_ERROR_SIZE];
+
+	if (!node || migrator_import(node->migrator, partition, 0, error) != 0)
+		return false;
+	sim_tell(sim, "node %u is to import partition %u", index, partition);
+	sim_turn_in(sim, index, 1);
+	return true;
+}
+
+bool sim_cancel(struct sim *sim, uint32_t index, uint32_t partition)
+{
+	struct sim_node *node = sim_server_of(sim, index)->node;
+	char error[MIGRATOR_ERROR_SIZE];
+
+	if (!node || migrator_cancel(node->migrator, partition, error) != 0)
+		return false;
+	sim_tell(sim, "the migration of partition %u is cancelled at node %u", partition, index);
+	return true;
+}
+
 /* Somebody wants a partition. */
 static void move(struct sim *sim)
 {
-	struct sim_node *node = sim->servers[sim_any_node(sim)].node;
-	uint32_t p = sim_below(sim, sim->partition_count);
-	char error[MIGRATOR_ERROR_SIZE];
+	uint32_t node = sim_any_node(sim);
 
-	if (node && migrator_import(node->migrator, p, 0, error) == 0) {
-		sim_tell(sim, "node %u imports partition %u", node->options.index, p);
-		sim_turn_in(sim, node->options.index, 1);
-	}
+	sim_order(sim, node, sim_below(sim, sim->partition_count));
 }
 
 void sim_step(struct sim *sim)

@@ -79,15 +79,9 @@ bool sim_act_pause(struct sim *sim)
 
 bool sim_act_cancel(struct sim *sim)
 {
-	struct sim_node *node = sim->servers[sim_any_node(sim)].node;
-	char error[MIGRATOR_ERROR_SIZE];
-	uint32_t p = sim_below(sim, sim->partition_count);
+	uint32_t node = sim_any_node(sim);
 
-	if (!node || migrator_cancel(node->migrator, p, error) != 0)
-		return false;
-	sim_tell(sim, "the operator cancels the migration of partition %u at node %u", p,
-		 node->options.index);
-	return true;
+	return sim_cancel(sim, node, sim_below(sim, sim->partition_count));
 }
 
 bool sim_act_stall(struct sim *sim)

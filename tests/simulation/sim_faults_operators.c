@@ -3,31 +3,15 @@
 #include "controlplane/rebalance_plan.h"
 #include "tests/simulation/sim_state.h"
 
-static bool order(struct sim *sim, uint32_t index, uint32_t partition)
-{
-	struct sim_node *node = sim_server_of(sim, index)->node;
-	char error[MIGRATOR_ERROR_SIZE];
-
-	if (!node || migrator_import(node->migrator, partition, 0, error) != 0)
-		return false;
-	sim_tell(sim, "an operator has node %u import partition %u", index, partition);
-	sim_turn_in(sim, index, 1);
-	return true;
-}
-
 /* At every node that has a job of it. */
 static bool cancel(struct sim *sim, uint32_t partition)
 {
 	bool is_any = false;
 
 	for (uint32_t i = 0; i < sim->node_count; i++) {
-		struct sim_node *node = sim_server_of(sim, i)->node;
-		char error[MIGRATOR_ERROR_SIZE];
-
-		if (!node || migrator_cancel(node->migrator, partition, error) != 0)
+		if (!sim_cancel(sim, i, partition))
 			continue;
 		is_any = true;
-		sim_tell(sim, "an operator cancels partition %u at node %u", partition, i);
 		sim_turn_in(sim, i, 1);
 	}
 	return is_any;
@@ -36,14 +20,14 @@ static bool cancel(struct sim *sim, uint32_t partition)
 static bool order_twice(struct sim *sim, uint32_t partition)
 {
 	uint32_t first = sim_any_node(sim);
-	bool is_any = order(sim, first, partition);
+	bool is_any = sim_order(sim, first, partition);
 
-	return order(sim, (first + 1) % sim->node_count, partition) || is_any;
+	return sim_order(sim, (first + 1) % sim->node_count, partition) || is_any;
 }
 
 static bool order_and_cancel(struct sim *sim, uint32_t partition)
 {
-	return order(sim, sim_any_node(sim), partition) && cancel(sim, partition);
+	return sim_order(sim, sim_any_node(sim), partition) && cancel(sim, partition);
 }
 
 /* One of the jobs that a node has, in whatever state. */
@@ -73,7 +57,7 @@ static bool order_plan(struct sim *sim)
 	for (uint32_t m = 0; m < plan.move_count; m++) {
 		for (uint32_t i = 0; i < sim->node_count; i++)
 			is_any |= plan.moves[m].to == sim_node_id(i) &&
-				  order(sim, i, plan.moves[m].partition);
+				  sim_order(sim, i, plan.moves[m].partition);
 	}
 	return is_any;
 }

@@ -260,6 +260,10 @@ uint32_t sim_level(const struct sim *sim, enum sim_fault_number fault);
 
 uint32_t sim_any_node(struct sim *sim);
 
+/* Orders the node to import the partition, or to cancel a migration of it; whether it is up and obeys. */
+bool sim_order(struct sim *sim, uint32_t index, uint32_t partition);
+bool sim_cancel(struct sim *sim, uint32_t index, uint32_t partition);
+
 /* The fault happens now, by the dice in use. */
 void sim_throw(struct sim *sim, uint32_t fault);
 /* Something happened at the node: perhaps a fault waited for that (sim_faults_aimed.c). */
