@@ -270,6 +270,7 @@ static void run_phases(struct sim *sim)
 		return;
 	}
 	sim_tell(sim, "all is settled");
+	sim_check_records(sim);
 	sim_verify(sim);
 	if (sim->options.script)
 		sim->options.script->end(sim->options.script->context, sim);

@@ -121,17 +121,17 @@ static void send_gossip(void *context, uint32_t from, uint32_t address, const ui
 	struct sim_event event = { .kind = EVENT_GOSSIP,
 				   .node = sim_node_index_at(address),
 				   .from = from };
-	uint8_t plain[BUS_PLAIN_SIZE_MAX + SIM_RENEWED_SIZE];
-	size_t renewed;
+	uint8_t plain[BUS_PLAIN_SIZE_MAX];
+	size_t unknown_size;
 
 	if (!is_home(sim, address))
 		return;
 	memcpy(plain, bytes, size);
-	renewed = sim_renew_gossip(sim, from, plain, size, &event.is_unknown);
-	seal_gossip(sim, event, plain, renewed);
-	if (event.is_unknown) {
-		event.is_unknown = false;
-		seal_gossip(sim, event, bytes, size);
+	size = sim_renew_gossip(sim, from, plain, size, &unknown_size);
+	seal_gossip(sim, event, plain, size);
+	if (unknown_size > 0) {
+		event.is_unknown = true;
+		seal_gossip(sim, event, plain, unknown_size);
 	}
 }
 
@@ -174,7 +174,9 @@ static void send_ask(void *context, uint32_t from, uint32_t address, enum sim_pu
 {
 	struct sim *sim = context;
 	uint32_t to = sim_node_index_at(address);
+	uint8_t renewed[SIM_EXCHANGE_SIZE_MAX];
 
+	size = sim_renew_exchange(sim, from, false, bytes, size, renewed);
 	sim_push(sim,
 		 (struct sim_event){ .kind = EVENT_ASK,
 				     .node = to,
@@ -183,13 +185,15 @@ static void send_ask(void *context, uint32_t from, uint32_t address, enum sim_pu
 				     .partition = purpose,
 				     .number = round,
 				     .life = sim_server_of(sim, from)->life },
-		 queue(sim, from, to, size) + delay(sim), bytes, size);
+		 queue(sim, from, to, size) + delay(sim), renewed, size);
 }
 
 static void send_answer(void *context, uint32_t from, const uint8_t *bytes, size_t size)
 {
 	struct sim *sim = context;
+	uint8_t renewed[SIM_EXCHANGE_SIZE_MAX];
 
+	size = sim_renew_exchange(sim, from, true, bytes, size, renewed);
 	sim->is_answered = true;
 	sim_push(sim,
 		 (struct sim_event){ .kind = EVENT_ANSWER,
@@ -199,7 +203,7 @@ static void send_answer(void *context, uint32_t from, const uint8_t *bytes, size
 				     .partition = (uint32_t)(sim->asked & 3),
 				     .number = sim->asked >> 2,
 				     .life = sim->asker_life },
-		 queue(sim, from, sim->asker, size) + delay(sim), bytes, size);
+		 queue(sim, from, sim->asker, size) + delay(sim), renewed, size);
 }
 
 void sim_reconnect_later(struct sim *sim, uint32_t from, uint32_t to)
@@ -324,6 +328,27 @@ void sim_break(struct sim *sim, uint32_t a, uint32_t b)
 	}
 }
 
+/* A state that comes over a channel is whole: all of it is taken. */
+static void check_state(struct sim *sim, const struct sim_node *node, uint64_t malformed)
+{
+	if (gossip_counters(node->gossip)->refused_malformed != malformed)
+		sim_history_violate(&sim->history, SIM_INVARIANT_REFUSAL,
+				    "node %u refuses the state of another", node->options.index);
+}
+
+static void take_ask(struct sim *sim, const struct sim_event *event)
+{
+	struct sim_node *node = sim_server_of(sim, event->node)->node;
+	uint64_t malformed = gossip_counters(node->gossip)->refused_malformed;
+
+	sim->asker = event->from;
+	sim->asker_life = event->life;
+	sim->asked = event->number << 2 | event->partition;
+	sim_node_take_ask(node, sim->now_us, event->bytes, event->size);
+	check_state(sim, node, malformed);
+	sim_turn_in(sim, event->node, 1);
+}
+
 void sim_ask(struct sim *sim, const struct sim_event *event)
 {
 	struct server *server = sim_server_of(sim, event->node);
@@ -337,13 +362,8 @@ void sim_ask(struct sim *sim, const struct sim_event *event)
 
 	sim->is_answered = false;
 	if (server->node && event->home == sim->homes[event->node] &&
-	    !sim_link_of(sim, event->from, event->node)->is_cut) {
-		sim->asker = event->from;
-		sim->asker_life = event->life;
-		sim->asked = event->number << 2 | event->partition;
-		sim_node_take_ask(server->node, sim->now_us, event->bytes, event->size);
-		sim_turn_in(sim, event->node, 1);
-	}
+	    !sim_link_of(sim, event->from, event->node)->is_cut)
+		take_ask(sim, event);
 	if (!sim->is_answered)
 		sim_push(sim, failed, ANSWER_MS_MAX * 1000, NULL, 0);
 }
@@ -379,6 +399,7 @@ void sim_take_answer(struct sim *sim, const struct sim_event *event)
 {
 	struct sim_node *node = sim_server_of(sim, event->node)->node;
 	uint32_t address = sim_node_address(event->from, event->home);
+	uint64_t malformed = gossip_counters(node->gossip)->refused_malformed;
 
 	if (event->kind == EVENT_UNANSWERED || sim_link_of(sim, event->from, event->node)->is_cut)
 		sim_node_unanswered(node, sim->now_us, address, (enum sim_purpose)event->partition,
@@ -386,6 +407,7 @@ void sim_take_answer(struct sim *sim, const struct sim_event *event)
 	else
 		sim_node_answered(node, sim->now_us, address, (enum sim_purpose)event->partition,
 				  (uint32_t)event->number, event->bytes, event->size);
+	check_state(sim, node, malformed);
 }
 
 void sim_take_sync(struct sim *sim, const struct sim_event *event)

@@ -219,17 +219,25 @@ void sim_forget_arrivals(struct sim *sim);
 
 /* ---- sim_newer.c ---- */
 
-/* What a node of a later release makes of what it sends; 'bytes' has room for SIM_RENEWED_SIZE more. Returns the new size. When
- * '*is_unknown' the message is of a kind that must be refused, and is sent besides the one given.
+/* What a node of a later release makes of what it sends: it adds fields to each message in it, to its own record, too. Returns the
+ * new size; gossip has room for a whole packet, a frame of a migration for SIM_RENEWED_SIZE more. With '*unknown_size' > 0 so many
+ * bytes are a packet of a kind that must be refused, to be sent besides; when '*is_unknown' the frame is of such a kind, and is sent
+ * besides the one given.
  */
-#define SIM_RENEWED_SIZE 16u
+#define SIM_RENEWED_SIZE 32u
 size_t sim_renew_gossip(struct sim *sim, uint32_t from, uint8_t *bytes, size_t size,
-			bool *is_unknown);
+			size_t *unknown_size);
 size_t sim_renew_sync(struct sim *sim, uint32_t from, uint8_t *bytes, size_t size,
 		      bool *is_unknown);
+/* A greeting, and the state behind it if there is one. */
+#define SIM_EXCHANGE_SIZE_MAX 65536u
+size_t sim_renew_exchange(struct sim *sim, uint32_t from, bool is_answer, const uint8_t *bytes,
+			  size_t size, uint8_t renewed[SIM_EXCHANGE_SIZE_MAX]);
 /* Whether 'later', a copy of the frame in the next version of the protocol, is sent besides. */
 bool sim_renew_frame(struct sim *sim, uint32_t from, const uint8_t *frame, size_t size,
 		     uint8_t *later);
+/* All is settled: whoever was told by whomever, everybody has the records of those nodes with all that is in them. */
+void sim_check_records(struct sim *sim);
 
 /* ---- sim_server.c ---- */
 
