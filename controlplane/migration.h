@@ -21,7 +21,6 @@ struct migration_job {
 	uint64_t source_generation;
 	uint64_t target;
 	uint64_t target_generation;
-	uint64_t resize; /* the rebalance this move belongs to; 0 = a move by itself */
 };
 
 /* Why an attempt ended, or a PREPARE was refused. Numbers are on the wire: never change one. */

@@ -330,7 +330,6 @@ static void start_source(struct migration_jobs *jobs, struct source_job *job,
 		.source_generation = jobs->options.generation,
 		.target = prepare->sender,
 		.target_generation = prepare->generation,
-		.resize = prepare->resize,
 	};
 
 	job->is_used = true;
@@ -604,16 +603,14 @@ static int judge_import(const struct migration_jobs *jobs, uint32_t partition,
 }
 
 int migration_jobs_import(struct migration_jobs *jobs, uint64_t now_ms, uint32_t partition,
-			  uint64_t source_generation, uint64_t resize,
-			  struct migration_jobs_actions *actions)
+			  uint64_t source_generation, struct migration_jobs_actions *actions)
 {
 	const struct migration_target_event start = { .kind = TARGET_ON_START };
 	struct migration_job id = { .attempt = 1,
 				    .partition = partition,
 				    .source_generation = source_generation,
 				    .target = jobs->options.self,
-				    .target_generation = jobs->options.generation,
-				    .resize = resize };
+				    .target_generation = jobs->options.generation };
 	struct target_job *job;
 	int result;
 

@@ -109,8 +109,7 @@ void migration_jobs_destroy(struct migration_jobs *jobs);
  * is known to own it; -EINVAL: generation 0.
  */
 int migration_jobs_import(struct migration_jobs *jobs, uint64_t now_ms, uint32_t partition,
-			  uint64_t source_generation, uint64_t resize,
-			  struct migration_jobs_actions *actions);
+			  uint64_t source_generation, struct migration_jobs_actions *actions);
 
 /* Takes one event. Call with JOBS_ON_TIMER until the deadline lies in the future. A job that is done is
  * forgotten by the next step.

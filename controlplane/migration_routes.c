@@ -223,7 +223,7 @@ static void import(struct migration_routes *routes, uint32_t partition, struct a
 	if (!need_owner(routes, partition, self, reply) ||
 	    !need_no_resize(routes, partition, reply))
 		return;
-	result = migrator_import(routes->migrator, partition, 0, error);
+	result = migrator_import(routes->migrator, partition, error);
 	if (result != 0) {
 		reply_refusal(reply, result, error);
 		return;

@@ -168,10 +168,7 @@ static void move(struct migration_target *target, struct migration_target_action
 static void send_prepare(const struct migration_target *target,
 			 struct migration_target_actions *actions)
 {
-	struct sync_message *message = send(target, actions, SYNC_PREPARE);
-
-	message->epoch = target->job.epoch;
-	message->resize = target->job.resize;
+	send(target, actions, SYNC_PREPARE)->epoch = target->job.epoch;
 }
 
 static void send_ack(const struct migration_target *target,

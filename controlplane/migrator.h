@@ -22,10 +22,10 @@ struct migrator;
  * wrong and what to do. Nothing changed then. ---
  */
 
-/* This node starts to take 'partition' from its owner; 'resize' is the number of the rebalance it belongs to, 0 = none. -ENOENT:
- * no such partition, or no owner; -EALREADY: it is this node's; -EBUSY: it is being migrated; -ENOSPC: too many at once; -EHOSTDOWN: the owner is not alive.
+/* This node starts to take 'partition' from its owner. -ENOENT: no such partition, or no owner; -EALREADY: it is this node's;
+ * -EBUSY: it is being migrated; -ENOSPC: too many at once; -EHOSTDOWN: the owner is not alive.
  */
-int migrator_import(struct migrator *migrator, uint32_t partition, uint64_t resize, char *error);
+int migrator_import(struct migrator *migrator, uint32_t partition, char *error);
 
 /* Ends the job that works on 'partition', unless it is decided. -ENOENT: there is none here; -EALREADY: too late. */
 int migrator_cancel(struct migrator *migrator, uint32_t partition, char *error);

@@ -68,7 +68,7 @@ static int explain(const struct migrator *migrator, int result, uint32_t partiti
 
 /* The machine may have been named by now, or not yet: the task is known by its partition. */
 static int begin_import(struct migrator *migrator, uint32_t partition, uint64_t generation,
-			uint64_t resize, char *error)
+			char *error)
 {
 	struct migrator_task *task = migrator_start_import(migrator, TASK_TARGET, partition);
 	struct migration_jobs_actions actions;
@@ -77,7 +77,7 @@ static int begin_import(struct migrator *migrator, uint32_t partition, uint64_t 
 	if (!task)
 		return refuse(error, -ENOMEM, "out of memory");
 	result = migration_jobs_import(migrator->jobs, migrator_now(migrator), partition,
-				       generation, resize, &actions);
+				       generation, &actions);
 	if (result != 0) {
 		migrator_end_task(task);
 		return explain(migrator, result, partition, error);
@@ -88,7 +88,7 @@ static int begin_import(struct migrator *migrator, uint32_t partition, uint64_t 
 	return 0;
 }
 
-int migrator_import(struct migrator *migrator, uint32_t partition, uint64_t resize, char *error)
+int migrator_import(struct migrator *migrator, uint32_t partition, char *error)
 {
 	struct migrator_peer peer;
 	int result;
@@ -102,8 +102,7 @@ int migrator_import(struct migrator *migrator, uint32_t partition, uint64_t resi
 		result = need_living(migrator, partition, &peer, error);
 	if (result == 0)
 		result = need_room(migrator, partition, error);
-	return result == 0 ? begin_import(migrator, partition, peer.generation, resize, error)
-			   : result;
+	return result == 0 ? begin_import(migrator, partition, peer.generation, error) : result;
 }
 
 /* ---- cancel, claim ---- */

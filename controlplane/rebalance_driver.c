@@ -114,8 +114,7 @@ static void import(struct rebalance_driver *driver, uint32_t partition)
 {
 	char error[MIGRATOR_ERROR_SIZE];
 
-	if (migrator_import(driver->options.migrator, partition,
-			    rebalancer_goal(&driver->rebalancer), error) == 0)
+	if (migrator_import(driver->options.migrator, partition, error) == 0)
 		return;
 	log_debug(driver->options.log, "rebalance", "not yet", "partition=%u error=\"%s\"",
 		  partition, error);

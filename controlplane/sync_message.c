@@ -38,7 +38,6 @@ size_t sync_message_encode(const struct sync_message *message, uint8_t *bytes)
 	control.generation = message->generation;
 	control.epoch = message->epoch;
 	control.owner = message->owner;
-	control.resize = message->resize;
 	control.items = message->items;
 	control.item_bytes = message->item_bytes;
 	control.reason = message->reason;
@@ -67,7 +66,6 @@ static void copy(struct sync_message *message, const Godwit__SyncControl *contro
 		.generation = control->generation,
 		.epoch = control->epoch,
 		.owner = control->owner,
-		.resize = control->resize,
 		.items = control->items,
 		.item_bytes = control->item_bytes,
 		.reason = control->reason < MIGRATION_OTHER ? (enum migration_reason)control->reason

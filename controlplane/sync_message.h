@@ -12,7 +12,7 @@
 
 /* Numbers are on the wire: never change one. T = target, S = source. */
 enum sync_message_kind {
-	SYNC_PREPARE = 1,   /* T->S  epoch, resize: give me the partition that you own at 'epoch' */
+	SYNC_PREPARE = 1,   /* T->S  epoch: give me the partition that you own at 'epoch' */
 	SYNC_ACCEPT = 2,    /* S->T  items, item_bytes: about so much is coming */
 	SYNC_BUSY = 3,      /* S->T  reason, busy_job: not now */
 	SYNC_NOT_OWNER = 4, /* both  owner, epoch: as far as the sender knows */
@@ -51,7 +51,6 @@ struct sync_message {
 	uint64_t generation; /* of the sender */
 	uint32_t epoch;
 	uint64_t owner; /* 0 = not known */
-	uint64_t resize;
 	uint64_t items;
 	uint64_t item_bytes;
 	enum migration_reason reason;

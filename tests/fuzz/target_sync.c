@@ -118,7 +118,6 @@ static size_t write_message(uint8_t *data, unsigned *seed)
 		.generation = fuzz_interesting(seed, 64),
 		.epoch = (uint32_t)fuzz_interesting(seed, 24),
 		.owner = fuzz_interesting(seed, 64),
-		.resize = fuzz_interesting(seed, 64),
 		.items = fuzz_interesting(seed, 64),
 		.item_bytes = fuzz_interesting(seed, 64),
 		.reason = (enum migration_reason)fuzz_below(seed, MIGRATION_OTHER + 1),

@@ -57,7 +57,7 @@ static void begin(struct model *model)
 	model_publish(&state->nodes[0], 0);
 	state->nodes[0].seen = state->nodes[0].published;
 	model_load(model, 1);
-	if (migration_jobs_import(model->jobs[1], 1000, 0, 1, 0, &actions) != 0)
+	if (migration_jobs_import(model->jobs[1], 1000, 0, 1, &actions) != 0)
 		abort();
 	model_do_actions(model, 1, actions, &answers);
 	model_store(model, 1);

@@ -212,7 +212,7 @@ static void begin(struct failpoint *failpoint)
 	struct sim_node *target = sim_server_of(failpoint->sim, FAILPOINT_TARGET)->node;
 	char error[MIGRATOR_ERROR_SIZE];
 
-	if (migrator_import(target->migrator, FAILPOINT_PARTITION, 0, error) != 0) {
+	if (migrator_import(target->migrator, FAILPOINT_PARTITION, error) != 0) {
 		sim_history_violate(&failpoint->sim->history, 7, "no import: %s", error);
 		return;
 	}

@@ -88,7 +88,7 @@ static void order(struct failpoint *failpoint, uint32_t node)
 {
 	char error[MIGRATOR_ERROR_SIZE];
 
-	(void)migrator_import(migrator_of(failpoint, node), FAILPOINT_PARTITION, 0, error);
+	(void)migrator_import(migrator_of(failpoint, node), FAILPOINT_PARTITION, error);
 }
 
 static void replay(struct failpoint *failpoint, uint32_t node)

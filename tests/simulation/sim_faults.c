@@ -68,7 +68,7 @@ bool sim_order(struct sim *sim, uint32_t index, uint32_t partition)
 	struct sim_node *node = sim_server_of(sim, index)->node;
 	char error[MIGRATOR_ERROR_SIZE];
 
-	if (!node || migrator_import(node->migrator, partition, 0, error) != 0)
+	if (!node || migrator_import(node->migrator, partition, error) != 0)
 		return false;
 	sim_tell(sim, "node %u is to import partition %u", index, partition);
 	sim_turn_in(sim, index, 1);

@@ -164,7 +164,7 @@ static void import(uint32_t partition)
 	struct migration_jobs_actions actions;
 
 	CU_ASSERT_EQUAL_FATAL(migration_jobs_import(target.jobs, now_ms, partition,
-						    gossip_self(source.gossip)->generation, 0,
+						    gossip_self(source.gossip)->generation,
 						    &actions),
 			      0);
 	act(&target, &actions);

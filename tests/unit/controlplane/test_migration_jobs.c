@@ -122,7 +122,7 @@ static void tell_source(struct node *node, uint32_t partition, struct migration_
 
 static int import(struct node *node, uint32_t partition)
 {
-	return migration_jobs_import(node->jobs, node->now_ms, partition, OTHER_GENERATION, 0,
+	return migration_jobs_import(node->jobs, node->now_ms, partition, OTHER_GENERATION,
 				     &node->actions);
 }
 
@@ -266,7 +266,7 @@ static void test_an_import_that_makes_no_sense_is_refused(void)
 	create(&node);
 	CU_ASSERT_EQUAL(import(&node, 8), -ENOENT);
 	CU_ASSERT_EQUAL(import(&node, 1), -EALREADY);
-	CU_ASSERT_EQUAL(migration_jobs_import(node.jobs, node.now_ms, 4, 0, 0, &node.actions),
+	CU_ASSERT_EQUAL(migration_jobs_import(node.jobs, node.now_ms, 4, 0, &node.actions),
 			-EINVAL);
 	CU_ASSERT_EQUAL(import(&node, 4), 0);
 	CU_ASSERT_EQUAL(import(&node, 4), -EBUSY);

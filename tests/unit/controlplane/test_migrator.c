@@ -491,7 +491,7 @@ static void fill(struct net *net)
 static uint32_t import(struct net *net, uint32_t index, uint32_t partition)
 {
 	char error[MIGRATOR_ERROR_SIZE] = "";
-	int result = migrator_import(net->peers[index].migrator, partition, 0, error);
+	int result = migrator_import(net->peers[index].migrator, partition, error);
 
 	CU_ASSERT_EQUAL(result == 0, error[0] == '\0');
 	return (uint32_t)-result;
@@ -634,7 +634,7 @@ static void what_cannot_be_is_refused_and_changes_nothing(void)
 	CU_ASSERT_EQUAL(import(net, 1, PARTITIONS), ENOENT);
 	CU_ASSERT_EQUAL(import(net, 0, P), EALREADY);
 	net->peers[1].is_thought_dead[0] = true;
-	CU_ASSERT_EQUAL(migrator_import(migrator, P, 0, error), -EHOSTDOWN);
+	CU_ASSERT_EQUAL(migrator_import(migrator, P, error), -EHOSTDOWN);
 	CU_ASSERT_PTR_NOT_NULL(strstr(error, "n1"));
 	net->peers[1].is_thought_dead[0] = false;
 	CU_ASSERT_EQUAL(migrator_cancel(migrator, P, error), -ENOENT);

@@ -21,7 +21,6 @@ static struct sync_message message_of_kind(enum sync_message_kind kind)
 		.generation = UINT64_MAX,
 		.epoch = (1u << 24) - 1,
 		.owner = UINT64_MAX,
-		.resize = UINT64_MAX,
 		.items = UINT64_MAX,
 		.item_bytes = UINT64_MAX,
 		.reason = MIGRATION_OUT_OF_MEMORY,
@@ -41,10 +40,10 @@ static bool messages_are_equal(const struct sync_message *a, const struct sync_m
 	return a->kind == b->kind && a->partition == b->partition && a->job == b->job &&
 	       a->attempt == b->attempt && a->sender == b->sender &&
 	       a->generation == b->generation && a->epoch == b->epoch && a->owner == b->owner &&
-	       a->resize == b->resize && a->items == b->items && a->item_bytes == b->item_bytes &&
-	       a->reason == b->reason && a->busy_job == b->busy_job && a->batch == b->batch &&
-	       a->delta == b->delta && a->fence == b->fence && a->digest == b->digest &&
-	       a->version == b->version && a->phase == b->phase && a->is_question == b->is_question;
+	       a->items == b->items && a->item_bytes == b->item_bytes && a->reason == b->reason &&
+	       a->busy_job == b->busy_job && a->batch == b->batch && a->delta == b->delta &&
+	       a->fence == b->fence && a->digest == b->digest && a->version == b->version &&
+	       a->phase == b->phase && a->is_question == b->is_question;
 }
 
 static int decode_message(struct sync_message *message, const uint8_t *bytes, size_t size)
