@@ -63,7 +63,9 @@ static bool is_fit(const void *subject, uint32_t state)
 		return !source->is_parking && source->is_marked &&
 		       (source->outcome == SOURCE_MIGRATED || source->outcome == SOURCE_SUPERSEDED);
 	case SOURCE_UNMARKING:
-		return !source->is_parking && source->outcome != SOURCE_UNDECIDED;
+		return !source->is_parking && source->outcome != SOURCE_UNDECIDED &&
+		       (!source->is_announcing ||
+			(source->is_marked && source->outcome == SOURCE_RECLAIMED));
 	case SOURCE_DONE:
 		return !source->is_parking && !source->is_marked && source->outstanding == 0 &&
 		       source->outcome != SOURCE_UNDECIDED;
@@ -318,6 +320,7 @@ static bool is_answer(enum migration_source_event_kind kind)
 	case SOURCE_ON_SNAPSHOT:
 	case SOURCE_ON_READS_FENCED:
 	case SOURCE_ON_DROPPED:
+	case SOURCE_ON_ANNOUNCED:
 	case SOURCE_ON_UNMARKED:
 		return true;
 	default:
@@ -352,6 +355,9 @@ static void take_answer(struct migration_source *source, struct migration_source
 		break;
 	case SOURCE_ON_DROPPED:
 		source_on_dropped(source, actions, event->is_done);
+		break;
+	case SOURCE_ON_ANNOUNCED:
+		source->is_announcing = false;
 		break;
 	default:
 		source->is_marked = false;

@@ -35,7 +35,7 @@
  *         | COMMITTED                                                   | the target lost it, or
  *      DROPPING ....... local data goes in slices                       | the operator takes it back
  *         | nothing left                                                |
- *      UNMARKING <------------------------------------------------------+
+ *      UNMARKING <------------------------------------------------------+ ... once a majority knows
  *         |      <----- before COMMITTING: abort, cancel, dead or silent target, deltas lost
  *       DONE
  *
@@ -94,6 +94,10 @@ enum migration_source_action_kind {
 	SOURCE_DO_UNFENCE,     /* serve the partition again, the parked requests first */
 	/* Enter it in the partition map; the map has not moved beyond: ON_OWNER told before. */
 	SOURCE_DO_RECORD_OWNER, /* owner, epoch */
+	/* -> ANNOUNCED: have the present entry, or a newer one, in the maps of nodes that make a majority with
+	 * this one; ask again until they do
+	 */
+	SOURCE_DO_ANNOUNCE,
 	/* Show the map to the workers and to the cluster. As long as requests are parked they stay so. */
 	SOURCE_DO_PUBLISH_MAP,
 	SOURCE_DO_FORWARD_PARKED, /* to the owner; later requests are forwarded as they come */
@@ -138,6 +142,7 @@ enum migration_source_event_kind {
 	SOURCE_ON_SNAPSHOT,
 	SOURCE_ON_READS_FENCED, /* fence */
 	SOURCE_ON_DROPPED,      /* is_done: nothing is left */
+	SOURCE_ON_ANNOUNCED,
 	SOURCE_ON_UNMARKED,
 	SOURCE_ON_PEER,  /* peer: what is thought of the target's life */
 	SOURCE_ON_OWNER, /* owner, epoch: news of the partition in the map, own entries too */
@@ -234,6 +239,7 @@ struct migration_source {
 	uint64_t fence_not_before_ms;
 	uint64_t parking_until_ms;
 	uint32_t epoch_decided; /* the target's; 0 = no decision yet */
+	bool is_announcing; /* DO_ANNOUNCE is not answered yet */
 	bool is_unmark_asked;
 
 	/* Each kind of message has its own: deltas that pass must not hide that a batch does not. */

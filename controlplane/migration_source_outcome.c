@@ -64,6 +64,9 @@ static void supersede(struct migration_source *source, struct migration_source_a
 	source_move(source, actions, SOURCE_DROPPING);
 }
 
+/* The mark stays until a majority knows who has the partition: of a node that dies before, the mark says that it may have it,
+ * and so its epoch is given to nobody else.
+ */
 void source_take_back(struct migration_source *source, struct migration_source_actions *actions,
 		      uint32_t epoch)
 {
@@ -75,6 +78,8 @@ void source_take_back(struct migration_source *source, struct migration_source_a
 	source->outcome = SOURCE_RECLAIMED;
 	source->reason = MIGRATION_LOST;
 	source_unfence(source, actions);
+	source->is_announcing = true;
+	source_ask(source, actions, SOURCE_DO_ANNOUNCE);
 	source_move(source, actions, SOURCE_UNMARKING);
 }
 

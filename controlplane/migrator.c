@@ -459,11 +459,18 @@ void migrator_set_majority(struct migrator *migrator, bool is_seen)
 
 void migrator_announced(struct migrator *migrator, uint32_t partition)
 {
-	const struct migrator_event event = {
+	const struct migration_source *source = migration_jobs_source(migrator->jobs, partition);
+	struct migrator_event event = {
 		.event = { .kind = JOBS_ON_TARGET, .partition = partition },
 		.target = { .kind = TARGET_ON_ANNOUNCED },
 	};
 
+	if (source && source->is_announcing) {
+		event.event.kind = JOBS_ON_SOURCE;
+		event.job = source->job.job;
+		event.attempt = source->job.attempt;
+		event.source.kind = SOURCE_ON_ANNOUNCED;
+	}
 	migrator_push(migrator, &event);
 	migrator_take_turn(migrator, NULL);
 }

@@ -225,6 +225,9 @@ void migrator_do_source(struct migrator *migrator, uint32_t partition, uint64_t 
 	case SOURCE_DO_RECORD_OWNER:
 		record_owner(migrator, partition, action);
 		return;
+	case SOURCE_DO_ANNOUNCE:
+		migrator->options.host.announce(migrator->options.host.context, partition);
+		return;
 	case SOURCE_DO_PUBLISH_MAP:
 		publish(migrator);
 		return;

@@ -223,6 +223,7 @@ void model_fire_timer(struct model *model, uint32_t i);
 bool model_has_deadline(struct model *model, uint32_t i);
 void model_tell_source(struct model *model, uint32_t i, struct migration_source_event event);
 void model_tell_target(struct model *model, uint32_t i, struct migration_target_event event);
+void model_tell_announced(struct model *model, uint32_t i);
 void model_quiesce(struct model *model, uint32_t i);
 bool model_may_quiesce(const struct node *node);
 void model_move_cursor(struct model *model, uint32_t i);

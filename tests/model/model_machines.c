@@ -262,6 +262,9 @@ static void do_source(struct model *model, uint32_t i, const struct migration_so
 			model_hold(node);
 		}
 		break;
+	case SOURCE_DO_ANNOUNCE:
+		node->is_announcing = true;
+		break;
 	case SOURCE_DO_PUBLISH_MAP:
 		model_publish(node, i);
 		break;

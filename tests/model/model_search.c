@@ -97,8 +97,7 @@ static void try_control(struct model *model, const struct state *before, uint32_
 	});
 	TRY(node->is_announcing, "a majority has the map", i, {
 		model->state.nodes[i].is_announcing = false;
-		model_tell_target(model, i,
-				  (struct migration_target_event){ .kind = TARGET_ON_ANNOUNCED });
+		model_tell_announced(model, i);
 	});
 	TRY(other->is_up && other->owner.epoch > node->owner.epoch, "map spreads", i,
 	    model_learn_map(model, i));

@@ -62,6 +62,18 @@ void model_tell_target(struct model *model, uint32_t i, struct migration_target_
 		   &(struct migration_jobs_event){ .kind = JOBS_ON_TARGET, .target = &event });
 }
 
+void model_tell_announced(struct model *model, uint32_t i)
+{
+	const struct node *node = &model->state.nodes[i];
+
+	if (node->has_source && node->source.is_announcing)
+		model_tell_source(model, i,
+				  (struct migration_source_event){ .kind = SOURCE_ON_ANNOUNCED });
+	else
+		model_tell_target(model, i,
+				  (struct migration_target_event){ .kind = TARGET_ON_ANNOUNCED });
+}
+
 /* The worker goes by what is published; then whoever waits for that goes on. */
 void model_quiesce(struct model *model, uint32_t i)
 {

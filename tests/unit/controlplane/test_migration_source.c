@@ -118,6 +118,8 @@ static void finish(struct stage *stage)
 	};
 	uint32_t i = 0;
 
+	if (stage->source.is_announcing)
+		feed_kind(stage, SOURCE_ON_ANNOUNCED);
 	/* Whatever was asked before the end is answered before UNMARK is asked. */
 	while (stage->source.outstanding > 0 && !stage->source.is_unmark_asked &&
 	       i < sizeof(answers) / sizeof(answers[0]) && state(stage) != SOURCE_DROPPING)
@@ -702,6 +704,25 @@ static void test_a_target_that_lost_it_gives_it_back(void)
 	finish(&stage);
 }
 
+/* Were the mark gone first, and this node dead then, nothing would tell others that it may have the partition. */
+static void test_what_is_taken_back_stays_marked_until_a_majority_knows(void)
+{
+	struct stage stage;
+
+	reach(&stage, SOURCE_COMMITTING);
+	hear(&stage, (struct sync_message){
+			     .kind = SYNC_ABORT, .reason = MIGRATION_LOST, .generation = 21 });
+	CU_ASSERT(find(&stage, SOURCE_DO_UNFENCE) < find(&stage, SOURCE_DO_ANNOUNCE));
+	CU_ASSERT_FALSE(has(&stage, SOURCE_DO_UNMARK));
+	feed_kind(&stage, SOURCE_ON_TIMER);
+	CU_ASSERT_FALSE(has(&stage, SOURCE_DO_UNMARK));
+	CU_ASSERT(stage.source.is_marked);
+	feed_kind(&stage, SOURCE_ON_ANNOUNCED);
+	CU_ASSERT(has(&stage, SOURCE_DO_UNMARK));
+	feed_kind(&stage, SOURCE_ON_UNMARKED);
+	CU_ASSERT_EQUAL(state(&stage), SOURCE_DONE);
+}
+
 static void test_the_operator_takes_back_from_the_dead_only(void)
 {
 	struct stage stage;
@@ -859,6 +880,7 @@ int main(void)
 		UNIT_TEST(test_in_doubt_parked_requests_are_refused_at_the_bound),
 		UNIT_TEST(test_a_copy_that_differs_never_costs_the_original),
 		UNIT_TEST(test_a_target_that_lost_it_gives_it_back),
+		UNIT_TEST(test_what_is_taken_back_stays_marked_until_a_majority_knows),
 		UNIT_TEST(test_the_operator_takes_back_from_the_dead_only),
 		UNIT_TEST(test_a_later_owner_settles_the_job),
 		UNIT_TEST(test_a_source_that_was_succeeded_stops_and_drops),
