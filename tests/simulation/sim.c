@@ -147,6 +147,7 @@ static void create_clients(struct sim *sim)
 			.pause_us = pause_us,
 			.is_stale = sim_has(sim, SIM_FAULT_STALE),
 			.is_expiring = sim_has(sim, SIM_FAULT_EXPIRY),
+			.places = sim_has(sim, SIM_FAULT_REBIRTH) ? sim->places : NULL,
 			.seed = prng_next(&sim->prng),
 			.history = &sim->history,
 			.send = sim_client_sends,
@@ -198,6 +199,8 @@ static void begin(struct sim *sim)
 	sim->now_us = 1000000;
 	set_clocks(sim);
 	for (uint32_t i = 0; i < sim->node_count; i++)
+		sim->places[i] = i;
+	for (uint32_t i = 0; i < sim->node_count; i++)
 		sim_start_node(sim, i);
 	sim_node_found(sim->servers[0].node);
 	for (uint32_t i = 1; i < sim->node_count; i++)
@@ -231,6 +234,7 @@ static void collect(struct sim *sim)
 		counts->unknown += client->unknown;
 		counts->failed += client->failed;
 		counts->haunted += client->haunted;
+		counts->lost += client->lost;
 		if (client->longest_us > counts->longest_us)
 			counts->longest_us = client->longest_us;
 	}

@@ -39,7 +39,7 @@
 	FAULT(CLOCK, clock, 4, "monotonic clocks differ in their rate, wall clocks jump")          \
 	FAULT(REBIRTH, rebirth, 4,                                                                 \
 	      "a node dies and returns at once: with a wall clock that was set back, or at "       \
-	      "another address")                                                                   \
+	      "other addresses")                                                                   \
 	FAULT(OPERATORS, operators, 8,                                                             \
 	      "orders in one moment: two targets, cancels at both ends, a plan while moves run")   \
 	TRAIT(FULL, full, "one migration at a time each way, mailboxes of two frames")             \
@@ -110,6 +110,7 @@ struct sim_counts {
 	uint64_t damaged;  /* datagrams and frames that arrived so, and were refused */
 	uint64_t replayed; /* datagrams and frames that arrived again long after */
 	uint64_t haunted;  /* writes sent with a session that is over */
+	uint64_t lost;     /* clients that knew no node's address any more */
 	uint64_t renewed;  /* messages with something that only a later release knows */
 	uint64_t expired;  /* items of nodes that lived to the end */
 	uint64_t evicted;

@@ -9,6 +9,7 @@
 #include "dataplane/packet_build.h"
 #include "dataplane/packet_parse.h"
 #include "dataplane/wire_hello.h"
+#include "dataplane/wire_map.h"
 
 #define CLIENT_IPV4 0x0a020201u
 #define CLIENT_PORT 9000u
@@ -16,6 +17,9 @@
 #define RETRY_US_MAX 240000u
 /* A node that does not answer greetings for so many times is left alone. */
 #define GREETINGS_MAX 8u
+/* Nodes may have gone elsewhere: so many datagrams without an answer, and a client asks others. */
+#define UNANSWERED_MAX 4u
+#define MAP_PAUSE_US 50000u
 #define FILLED_SIZE_MAX 300u
 #define FRAME_SIZE 2048u
 /* Times to live are below 16 ms << 0..8: some end before the answer comes, some outlive a whole migration. */
@@ -137,6 +141,63 @@ static void note_unsettled(struct sim_client *client)
 	client->unsettled[i].sequence = session->sequence;
 }
 
+/* ---- where nodes are: by redirections and maps ---- */
+
+static bool may_move(const struct sim_client *client)
+{
+	return client->options.places != NULL;
+}
+
+static void learn_place(struct sim_client *client, uint32_t place)
+{
+	client->known |= 1u << place;
+	client->silent &= ~(1u << place);
+}
+
+/* Nobody answers there: the next answer of anybody else is followed by the question for the map. */
+static void suspect_place(struct sim_client *client)
+{
+	if (!may_move(client))
+		return;
+	client->silent |= 1u << client->node;
+	client->map_version = 0;
+}
+
+static bool is_unanswered(const struct sim_client *client)
+{
+	return may_move(client) && client->tries >= UNANSWERED_MAX;
+}
+
+/* No node is any more where the client knows one: then somebody tells, as with new addresses in a configuration. */
+static void tell_if_lost(struct sim_client *client)
+{
+	uint32_t places = 0;
+
+	for (uint32_t i = 0; i < client->options.node_count; i++)
+		places |= 1u << client->options.places[i];
+	if (client->known & places)
+		return;
+	client->known |= places;
+	client->counts.lost++;
+}
+
+/* A known place, rather one that is not silent. */
+static uint32_t any_place(struct sim_client *client)
+{
+	uint32_t places, left;
+
+	if (!may_move(client))
+		return chance(client, client->options.node_count);
+	tell_if_lost(client);
+	if ((client->known & ~client->silent) == 0)
+		client->silent = 0;
+	places = client->known & ~client->silent;
+	left = chance(client, (uint32_t)__builtin_popcount(places));
+	while (left-- > 0)
+		places &= places - 1;
+	return (uint32_t)__builtin_ctz(places);
+}
+
 /* The operation is over. 'number': what a count came to, or whether a removal found the key. */
 static void finish(struct sim_client *client, enum sim_outcome outcome, uint32_t number)
 {
@@ -164,6 +225,8 @@ static void finish(struct sim_client *client, enum sim_outcome outcome, uint32_t
 
 static void give_up(struct sim_client *client)
 {
+	if (client->state == SIM_CLIENT_ASKING && is_unanswered(client))
+		suspect_place(client);
 	finish(client, client->is_sent ? SIM_UNKNOWN : SIM_NOT_DONE, 0);
 }
 
@@ -243,8 +306,8 @@ static void approach(struct sim_client *client)
 static void choose_node(struct sim_client *client)
 {
 	client->node = client->owners[key_of(client)->partition];
-	if (chance(client, 4) == 0)
-		client->node = chance(client, client->options.node_count);
+	if (chance(client, 4) == 0 || client->silent >> client->node & 1)
+		client->node = any_place(client);
 }
 
 /* Nothing of the operation is under way: it goes to a node, after a pause. */
@@ -383,6 +446,12 @@ void sim_client_wake(struct sim_client *client, uint64_t now_us)
 		client->due_us = now_us;
 }
 
+static void leave_alone(struct sim_client *client)
+{
+	suspect_place(client);
+	turn_elsewhere(client, 1000);
+}
+
 void sim_client_run(struct sim_client *client, uint64_t now_us)
 {
 	client->now_us = now_us;
@@ -402,13 +471,16 @@ void sim_client_run(struct sim_client *client, uint64_t now_us)
 	}
 	switch (client->state) {
 	case SIM_CLIENT_GREETING:
-		if (client->tries < GREETINGS_MAX)
+		if (client->tries < GREETINGS_MAX && !is_unanswered(client))
 			greet(client);
 		else
-			turn_elsewhere(client, 1000);
+			leave_alone(client);
 		return;
 	case SIM_CLIENT_ASKING:
-		transmit(client, &client->datagram);
+		if (!is_write(client) && is_unanswered(client))
+			leave_alone(client);
+		else
+			transmit(client, &client->datagram);
 		return;
 	default:
 		if (client->is_sent) {
@@ -455,8 +527,10 @@ static void redirect(struct sim_client *client, const struct wire_reply_op *op)
 		client->deaf_until_us = client->now_us + chance(client, DEAF_US_MAX);
 	if (op->value_size >= WIRE_OWNER_SIZE && client->deaf_until_us <= client->now_us) {
 		owner = wire_get_u32(op->value) - UNIT_NODE_IPV4;
-		if (owner < client->options.node_count)
+		if (owner < (may_move(client) ? SIM_PLACE_MAX : client->options.node_count)) {
 			client->owners[key_of(client)->partition] = owner;
+			learn_place(client, owner);
+		}
 	}
 	turn_elsewhere(client, 1000);
 }
@@ -526,6 +600,54 @@ static void lose_session(struct sim_client *client)
 		turn_elsewhere(client, 1000);
 }
 
+/* ---- the map ---- */
+
+/* Of the node that just answered with a map that is newer. A question or answer that is lost is asked for again soon. */
+static void ask_for_map(struct sim_client *client, uint32_t map_version)
+{
+	const struct unit_client *session = session_of(client);
+	struct wire_header header = { .kind = WIRE_MAP_REQUEST,
+				      .session_id = session->session_id,
+				      .token = session->token };
+	struct unit_datagram question = { .size = WIRE_HEADER_SIZE + WIRE_MAP_REQUEST_BODY_SIZE };
+	uint8_t frame[FRAME_SIZE];
+
+	if (!may_move(client) || (int32_t)(map_version - client->map_version) <= 0 ||
+	    client->now_us < client->map_asked_us + MAP_PAUSE_US)
+		return;
+	client->map_asked_us = client->now_us;
+	wire_header_write(question.payload, &header);
+	wire_map_request_write(question.payload + WIRE_HEADER_SIZE, 0);
+	client->options.send(client->options.context, frame,
+			     unit_frame(frame, session, worker_of(client), &question));
+}
+
+/* All partitions of the simulation fit one answer. */
+static void take_map(struct sim_client *client, const struct wire_header *header,
+		     const uint8_t *body, size_t size)
+{
+	struct wire_map_reply map;
+
+	if (header->token != session_of(client)->token || client->map_asked_us == 0 ||
+	    client->deaf_until_us > client->now_us)
+		return;
+	if (!wire_map_reply_read(body, size, &map) || map.first_partition != 0 ||
+	    map.owner_count != client->options.partition_count) {
+		sim_history_violate(history_of(client), 2, "client %u: a map that is none",
+				    client->options.number);
+		return;
+	}
+	client->map_version = header->map_version;
+	for (uint16_t p = 0; p < map.owner_count; p++) {
+		uint16_t owner = wire_map_reply_owner(&map, p);
+
+		if (owner == WIRE_MAP_NO_OWNER)
+			continue;
+		client->owners[p] = wire_map_reply_node(&map, owner).ipv4 - UNIT_NODE_IPV4;
+		learn_place(client, client->owners[p]);
+	}
+}
+
 static void take_reply(struct sim_client *client, const struct wire_header *header,
 		       const uint8_t *payload, size_t size)
 {
@@ -536,6 +658,9 @@ static void take_reply(struct sim_client *client, const struct wire_header *head
 	    !client->is_sent || header->token != session->token ||
 	    header->sequence != session->sequence)
 		return;
+	client->silent &= ~(1u << client->node);
+	if (header->op_count > 0)
+		ask_for_map(client, header->map_version);
 	if (header->op_count == 0)
 		lose_session(client);
 	else if (wire_reply_op_read(payload + WIRE_HEADER_SIZE, payload + size, &op))
@@ -574,6 +699,9 @@ void sim_client_receive(struct sim_client *client, uint64_t now_us, const uint8_
 			   view.payload_size - WIRE_HEADER_SIZE);
 	else if (view.wire.kind == WIRE_REPLY)
 		take_reply(client, &view.wire, view.payload, view.payload_size);
+	else if (view.wire.kind == WIRE_MAP_REPLY)
+		take_map(client, &view.wire, view.payload + WIRE_HEADER_SIZE,
+			 view.payload_size - WIRE_HEADER_SIZE);
 }
 
 bool sim_client_is_settled(const struct sim_client *client, uint64_t token, uint32_t sequence)
@@ -605,7 +733,8 @@ void sim_client_init(struct sim_client *client, const struct sim_client_options 
 	memset(client, 0, sizeof(*client));
 	client->options = *options;
 	prng_init(&client->prng, options->seed);
-	for (uint32_t node = 0; node < SIM_NODE_MAX; node++) {
+	client->known = (1u << options->node_count) - 1;
+	for (uint32_t node = 0; node < SIM_PLACE_MAX; node++) {
 		for (uint32_t worker = 0; worker < SIM_WORKER_MAX; worker++)
 			client->sessions[node][worker] =
 				(struct unit_client){ .ipv4 = CLIENT_IPV4 + options->number,

@@ -14,6 +14,8 @@
 #define SIM_NODE_MAX 5u
 #define SIM_WORKER_MAX 2u
 #define SIM_PARTITION_MAX 16u
+/* Addresses of the data network that nodes may have: UNIT_NODE_IPV4 + 0.. */
+#define SIM_PLACE_MAX 8u
 
 /* Until an operation is given up. */
 #define SIM_OPERATION_MS 4000u
@@ -42,6 +44,7 @@ struct sim_client_counts {
 	uint64_t failed; /* certainly not executed, until the end of the operation's time */
 	uint64_t redirected;
 	uint64_t haunted;
+	uint64_t lost; /* how often it knew no node's address any more, and was told */
 	uint64_t longest_us;
 };
 
@@ -54,6 +57,8 @@ struct sim_client_options {
 	uint32_t pause_us; /* between two operations, about */
 	bool is_stale;     /* sleeps, keeps old owners, sends with sessions that are over */
 	bool is_expiring;  /* half of what it writes has a time to live */
+	/* Where each node is, when that may change, else NULL: node n is at place n. Looked at only to see whether the client is lost. */
+	const uint32_t *places;
 	uint64_t seed;
 	struct sim_history *history;
 	/* A frame for the node of its destination address. */
@@ -72,8 +77,12 @@ struct sim_client {
 	uint32_t tries; /* of the datagram under way */
 	bool is_unsure; /* what it wrote last may yet be executed */
 	bool is_idle;   /* begins nothing any more */
-	struct unit_client sessions[SIM_NODE_MAX][SIM_WORKER_MAX]; /* session_id 0: none */
-	uint32_t owners[SIM_PARTITION_MAX];                        /* who it believes owns them */
+	struct unit_client sessions[SIM_PLACE_MAX][SIM_WORKER_MAX]; /* session_id 0: none */
+	uint32_t owners[SIM_PARTITION_MAX]; /* at which place it believes their owners */
+	uint32_t known;                     /* places that it was told of (bits), */
+	uint32_t silent;                    /* and those where nobody answered since */
+	uint32_t map_version;
+	uint64_t map_asked_us;
 
 	enum sim_client_operation operation;
 	uint32_t key;
@@ -81,7 +90,7 @@ struct sim_client {
 	uint32_t ttl_ms; /* of it; 0 = for ever */
 	struct sim_read read;
 	uint64_t begun_us;
-	uint32_t node;
+	uint32_t node; /* the place of the one asked */
 	uint64_t nonce; /* of the greeting */
 	uint64_t challenge;
 	bool is_sent; /* the request was sent, and nobody said that it was not executed */

@@ -50,20 +50,43 @@ bool sim_act_clock(struct sim *sim)
 	return true;
 }
 
+static bool is_place_taken(const struct sim *sim, uint32_t place)
+{
+	for (uint32_t i = 0; i < sim->node_count; i++) {
+		if (sim->places[i] == place)
+			return true;
+	}
+	return false;
+}
+
+/* To a place where nobody is, perhaps where somebody was. */
+static void move_place(struct sim *sim, uint32_t node)
+{
+	uint32_t place;
+
+	do
+		place = sim_below(sim, SIM_PLACE_MAX);
+	while (is_place_taken(sim, place));
+	sim->places[node] = place;
+	sim_tell(sim, "clients will have to find node %u at address %u", node, place);
+}
+
 bool sim_act_rebirth(struct sim *sim)
 {
 	uint32_t node = sim_any_node(sim);
-	bool is_moving = sim_below(sim, 2);
+	bool is_moving = sim_below(sim, 2), is_moving_data = sim_below(sim, 2);
 
 	if (!kill(sim, node, 5000000))
 		return false;
 	if (is_moving) {
 		sim->homes[node]++;
 		sim_tell(sim, "node %u will have address %u", node, sim->homes[node]);
-	} else {
+	}
+	if (is_moving_data)
+		move_place(sim, node);
+	if (!is_moving && !is_moving_data)
 		set_wall(sim, node,
 			 sim->servers[node].clock.wall_ms - (int64_t)sim_below(sim, WALL_MS_MAX));
-	}
 	return true;
 }
 

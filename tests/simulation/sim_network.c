@@ -277,16 +277,26 @@ static bool is_arp(const uint8_t *frame)
 	return wire_get_u16(frame + PACKET_AT_ETHERTYPE) == PACKET_ETHERTYPE_ARP;
 }
 
+/* SIM_NODE_MAX: nobody is there. */
+static uint32_t node_at(const struct sim *sim, uint32_t ipv4)
+{
+	for (uint32_t i = 0; i < sim->node_count; i++) {
+		if (UNIT_NODE_IPV4 + sim->places[i] == ipv4)
+			return i;
+	}
+	return SIM_NODE_MAX;
+}
+
 /* From a node, or from a client (from = SIM_NODE_MAX + its number). */
 static void send_frame(void *context, uint32_t from, const uint8_t *frame, size_t size)
 {
 	struct sim *sim = context;
-	uint32_t to = wire_get_u32(frame + (is_arp(frame) ? PACKET_AT_ARP_TARGET_IPV4
-							  : PACKET_AT_IPV4_DESTINATION)) -
-		      UNIT_NODE_IPV4;
+	uint32_t to = node_at(sim, wire_get_u32(frame + (is_arp(frame)
+								 ? PACKET_AT_ARP_TARGET_IPV4
+								 : PACKET_AT_IPV4_DESTINATION)));
 	uint32_t client = is_arp(frame) ? UINT32_MAX : sim_client_of_frame(frame);
 
-	if (to < sim->node_count)
+	if (to < SIM_NODE_MAX)
 		throw_datagram(sim,
 			       (struct sim_event){ .kind = EVENT_FRAME, .node = to, .from = from },
 			       frame, size);

@@ -256,7 +256,7 @@ static void make_self(struct sim_node *node, struct node *self)
 		.generation = options->generation,
 		.state = NODE_ACTIVE,
 		.control = address_of(node, options->index),
-		.data = node_address_ipv4(UNIT_NODE_IPV4 + options->index, UNIT_NODE_PORT),
+		.data = node_address_ipv4(UNIT_NODE_IPV4 + options->place, UNIT_NODE_PORT),
 		.workers = (uint16_t)options->worker_count,
 		.weight = NODE_WEIGHT_DEFAULT,
 	};
@@ -332,7 +332,7 @@ static void create_dataplane(struct sim_node *node)
 		.memory_limit_bytes = node->options.memory_bytes,
 		.is_evicting = node->options.is_evicting,
 		.mailbox_capacity = node->options.mailbox_capacity,
-		.number = node->options.index,
+		.number = node->options.place,
 		.life = node->options.generation,
 	};
 

@@ -63,6 +63,7 @@ struct sim_node_options {
 	uint64_t generation;
 	struct sim_clock clock;
 	const uint32_t *homes; /* of each node: see sim_node_address() */
+	uint32_t place;        /* its address in the data network is UNIT_NODE_IPV4 + that */
 	uint64_t seed;
 	uint64_t now_us;
 	struct migration_options migration;

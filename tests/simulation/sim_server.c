@@ -99,6 +99,7 @@ void sim_start_node(struct sim *sim, uint32_t index)
 		.generation = generation(sim, server),
 		.clock = server->clock,
 		.homes = sim->homes,
+		.place = sim->places[index],
 		.seed = prng_next(&sim->prng),
 		.now_us = sim->now_us,
 		.log = &sim->log,

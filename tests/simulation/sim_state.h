@@ -127,7 +127,8 @@ struct sim {
 	bool is_sealed; /* the bus has a key */
 	bool is_healed;
 	struct server servers[SIM_NODE_MAX];
-	uint32_t homes[SIM_NODE_MAX]; /* at which address each node is */
+	uint32_t homes[SIM_NODE_MAX];  /* at which address of the bus each node is, */
+	uint32_t places[SIM_NODE_MAX]; /* and of the data network: below SIM_PLACE_MAX, no two the same */
 	struct link links[SIM_NODE_MAX][SIM_NODE_MAX];
 	struct sim_client clients[SIM_CLIENT_MAX];
 	uint64_t client_due_us[SIM_CLIENT_MAX];

@@ -176,6 +176,7 @@ static void add(struct totals *totals, const struct sim_counts *counts)
 	totals->counts.damaged += counts->damaged;
 	totals->counts.renewed += counts->renewed;
 	totals->counts.haunted += counts->haunted;
+	totals->counts.lost += counts->lost;
 	totals->counts.replayed += counts->replayed;
 	totals->counts.expired += counts->expired;
 	totals->counts.evicted += counts->evicted;
@@ -205,6 +206,8 @@ static void print_totals(const struct totals *totals)
 		printf(", %" PRIu64 " replayed", counts->replayed);
 	if (counts->haunted)
 		printf(", %" PRIu64 " writes in sessions that are over", counts->haunted);
+	if (counts->lost)
+		printf(", %" PRIu64 " times a client knew no address any more", counts->lost);
 	if (counts->renewed)
 		printf(", %" PRIu64 " messages of a later release", counts->renewed);
 	if (counts->expired + counts->evicted)
