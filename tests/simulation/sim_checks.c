@@ -215,6 +215,29 @@ void sim_tell_unsettled(struct sim *sim)
 	sim_history_violate(&sim->history, 5, "it does not settle");
 }
 
+/* What it read last it knows to find, unless it believed nobody. */
+static void check_place(struct sim *sim, uint32_t client, uint32_t partition)
+{
+	uint32_t place = sim->clients[client].owners[partition];
+
+	for (uint32_t i = 0; i < sim->node_count; i++) {
+		if (sim_node_serves(sim->servers[i].node, partition) && sim->places[i] != place)
+			sim_history_violate(&sim->history, 5,
+					    "client %u looks for partition %u at address %u, not "
+					    "%u",
+					    client, partition, place, sim->places[i]);
+	}
+}
+
+static void check_places(struct sim *sim)
+{
+	if (!(sim->faults & SIM_FAULT_REBIRTH) || sim->faults & SIM_FAULT_STALE)
+		return;
+	sim_run_for(sim, SIM_SETTLE_MS * 1000, NULL);
+	for (uint32_t key = 0; key < sim->history.key_count; key++)
+		check_place(sim, key % sim->client_count, sim->history.keys[key].partition);
+}
+
 void sim_verify(struct sim *sim)
 {
 	for (uint32_t i = 0; i < sim->client_count; i++)
@@ -234,4 +257,5 @@ void sim_verify(struct sim *sim)
 		    sim->history.reads != reads + asked)
 			sim_history_violate(&sim->history, 5, "keys %u.. cannot be read", key);
 	}
+	check_places(sim);
 }

@@ -302,11 +302,13 @@ static void approach(struct sim_client *client)
 	transmit(client, &client->datagram);
 }
 
-/* Mostly the owner, as far as it is known; sometimes anybody, who forwards it. */
+/* Mostly the owner, as far as it is known; sometimes anybody, who forwards it: in the end only while the owner is silent. */
 static void choose_node(struct sim_client *client)
 {
+	bool is_any = chance(client, 4) == 0 && !(may_move(client) && client->is_idle);
+
 	client->node = client->owners[key_of(client)->partition];
-	if (chance(client, 4) == 0 || client->silent >> client->node & 1)
+	if (is_any || client->silent >> client->node & 1)
 		client->node = any_place(client);
 }
 
