@@ -296,6 +296,8 @@ static char end_of(const struct failpoint *failpoint, uint64_t owner, uint32_t e
 		return end_at_source(failpoint);
 	if (is_source && epoch == 3 && failpoint->outcome == SOURCE_RECLAIMED)
 		return FAILPOINT_END_TAKEN_BACK;
+	if (is_source && epoch == 3 && failpoint->fault == FAILPOINT_ROUND)
+		return FAILPOINT_END_ROUND;
 	if ((is_source && epoch == 2) || (is_target && epoch == 3))
 		return FAILPOINT_END_RENEWED;
 	return FAILPOINT_END_UNKNOWN;

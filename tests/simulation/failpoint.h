@@ -68,8 +68,10 @@ enum failpoint_fault {
 	FAILPOINT_BREAK, /* the channel between the two breaks, and what was under way is lost */
 	FAILPOINT_CANCEL_AT_SOURCE,
 	FAILPOINT_CANCEL_AT_TARGET,
-	FAILPOINT_RIVAL,  /* the third node wants the partition too */
-	FAILPOINT_REPLAY, /* all messages of an attempt that failed before arrive once more */
+	FAILPOINT_RIVAL,        /* the third node wants the partition too */
+	FAILPOINT_REPLAY,       /* all messages of an attempt that failed before arrive once more */
+	FAILPOINT_SIDES_CHANGE, /* the target is cut from all others, who hear each other from now on */
+	FAILPOINT_ROUND, /* the third node gets the partition and the source gets it back, while the target hears nobody */
 	FAILPOINT_FAULT_COUNT,
 };
 
@@ -83,6 +85,7 @@ enum failpoint_end {
 	FAILPOINT_END_RENEWED =
 		'N', /* an owner's, that came back without its data and begins anew at the next epoch */
 	FAILPOINT_END_RIVAL = 'V', /* the third node's */
+	FAILPOINT_END_ROUND = 'B', /* the source's at e+2, which got it back from the third node */
 	/* The source's at e, as if nothing had been, because: */
 	FAILPOINT_END_CANCELLED = 'c',
 	FAILPOINT_END_DEAD = 'd',   /* the other end was declared dead, or restarted */
@@ -99,7 +102,8 @@ struct failpoint_result {
 	struct sim_violation violation; /* invariant 0 = none */
 	char end;                       /* enum failpoint_end */
 	char was[96];                   /* the end in words: owner, epoch, what both ends said */
-	uint32_t kept; /* at a known limit: keys of the partition that had to be there nevertheless */
+	uint32_t
+		kept; /* at a known limit: keys of the partition that had to be there nevertheless */
 };
 
 /* "committing" and so on; NULL behind the last one. */

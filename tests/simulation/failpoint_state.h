@@ -56,6 +56,15 @@ void failpoint_endure(struct failpoint *failpoint);
 /* The node hears nobody, and nobody hears it. */
 void failpoint_isolate(struct failpoint *failpoint, uint32_t node);
 
+/* --- failpoint_witness.c: clients at both nodes, while a fault lasts 'us' --- */
+
+/* Whether the node's map says that the partition is its own. */
+bool failpoint_is_owner(struct sim *sim, enum failpoint_node node);
+/* A write at the target as soon as it owns the partition, and a read at the source thereafter, whose workers may stand still. */
+void failpoint_endure_stall(struct failpoint *failpoint, uint64_t us);
+/* The same as soon as both own it, each in its own eyes. */
+void failpoint_endure_cut(struct failpoint *failpoint, uint64_t us);
+
 /* --- failpoint_record.c --- */
 
 void failpoint_record(struct failpoint *failpoint, const struct sim_event *event);

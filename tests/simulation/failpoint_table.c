@@ -73,6 +73,12 @@ static const char expected[FAILPOINT_FAULT_COUNT][FAILPOINT_PHASE_COUNT][COLUMN_
 		{ "DV", "DV", "D", "D", "D", "D", "D", "D", "D", "D", "D", "D", "D", "DV", "DV", "DV", "V", "V", "L", "L" },
 	[FAILPOINT_REPLAY] =
 		{ "R", "R", "R", "R", "R", "R", "R", "R", "R", "R", "R", "R", "R", "R", "R", "R", "R", "R", "L", "L" },
+	/* A claim that no majority hears of is not served, and the source goes on. */
+	[FAILPOINT_SIDES_CHANGE] =
+		{ "d", "d", "d", "d", "d", "d", "d", "d", "d", "u", "D", "D", "D", "D", "D", "D", "d", "d", "L", "L" },
+	/* By an old epoch nothing is given. Where an attempt has just failed, the third node comes late. */
+	[FAILPOINT_ROUND] =
+		{ "B", "B", "D", "D", "D", "D", "D", "D", "D", "D", "D", "D", "D", "D", "D", "D", "BV", "BV", "L", "L" },
 	/* clang-format on */
 };
 
@@ -99,6 +105,8 @@ const char *failpoint_end_text(char end)
 		return "its owner came back without the data, and began anew at the next epoch";
 	case FAILPOINT_END_RIVAL:
 		return "the third node has it";
+	case FAILPOINT_END_ROUND:
+		return "the source owns it at e+2: it got it back from the third node";
 	case FAILPOINT_END_CANCELLED:
 		return "the source owns it at e: cancelled";
 	case FAILPOINT_END_DEAD:

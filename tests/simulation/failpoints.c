@@ -16,14 +16,17 @@ struct arguments {
 	uint32_t phase; /* FAILPOINT_PHASE_COUNT = all */
 	uint32_t fault;
 	bool is_verbose;
+	bool is_until_failure;
 };
 
 static int usage(FILE *stream)
 {
-	fprintf(stream, "failpoints [--seeds FROM..TO] [--phase NAME] [--fault NAME] [--verbose]\n"
+	fprintf(stream, "failpoints [--seeds FROM..TO] [--phase NAME] [--fault NAME] [--verbose] "
+			"[--until-failure]\n"
 			"Each phase of a migration x each fault in it; prints the table of ends, "
 			"and each cell that failed.\n"
-			"With --verbose it tells all that happens in each cell.\n");
+			"With --verbose it tells all that happens in each cell, with "
+			"--until-failure the first seed that fails is the last.\n");
 	return stream == stderr ? 2 : 0;
 }
 
@@ -60,6 +63,7 @@ static bool parse(int argc, char **argv, struct arguments *arguments)
 		{ "phase", required_argument, NULL, 'p' },
 		{ "fault", required_argument, NULL, 'f' },
 		{ "verbose", no_argument, NULL, 'v' },
+		{ "until-failure", no_argument, NULL, 'u' },
 		{ NULL, 0, NULL, 0 },
 	};
 	bool is_ok = true;
@@ -74,6 +78,8 @@ static bool parse(int argc, char **argv, struct arguments *arguments)
 			is_ok = find(failpoint_fault_name, optarg, &arguments->fault);
 		else if (option == 'v')
 			arguments->is_verbose = true;
+		else if (option == 'u')
+			arguments->is_until_failure = true;
 		else
 			is_ok = false;
 	}
@@ -145,7 +151,7 @@ static uint64_t run_row(const struct arguments *arguments, uint32_t fault, uint6
 
 static void print_legend(void)
 {
-	static const char letters[] = "DRCLTNVcdsuf";
+	static const char letters[] = "DRCLTNVBcdsuf";
 
 	printf("s, t: a phase of the source, of the target\n");
 	for (const char *letter = letters; *letter; letter++)
@@ -163,7 +169,8 @@ int main(int argc, char **argv)
 	if (!parse(argc, argv, &arguments))
 		return usage(stderr);
 	unit_eal_init();
-	for (uint64_t seed = arguments.first; seed <= arguments.last; seed++) {
+	for (uint64_t seed = arguments.first;
+	     seed <= arguments.last && (failed == 0 || !arguments.is_until_failure); seed++) {
 		print_phases(&arguments);
 		for (uint32_t f = 0; f < FAILPOINT_FAULT_COUNT; f++) {
 			if (arguments.fault != FAILPOINT_FAULT_COUNT && arguments.fault != f)

@@ -82,6 +82,11 @@ static void a_third_node_that_wants_it_too_waits_its_turn(void)
 	check(FAILPOINT_RIVAL);
 }
 
+static void a_target_with_an_old_map_gets_nothing(void)
+{
+	check(FAILPOINT_ROUND);
+}
+
 /* ---- silence ---- */
 
 static void a_short_pause_is_waited_for(void)
@@ -102,6 +107,7 @@ static void a_minority_that_is_cut_off_decides_nothing(void)
 {
 	check(FAILPOINT_SOURCE_ALONE);
 	check(FAILPOINT_TARGET_ALONE);
+	check(FAILPOINT_SIDES_CHANGE);
 }
 
 static void a_cut_between_the_two_costs_an_attempt_at_most(void)
@@ -141,6 +147,7 @@ int main(void)
 		UNIT_TEST(an_operator_takes_back_from_a_dead_target),
 		UNIT_TEST(a_third_node_is_not_missed),
 		UNIT_TEST(a_third_node_that_wants_it_too_waits_its_turn),
+		UNIT_TEST(a_target_with_an_old_map_gets_nothing),
 		UNIT_TEST(a_short_pause_is_waited_for),
 		UNIT_TEST(a_long_pause_is_a_death_until_it_is_over),
 		UNIT_TEST(a_minority_that_is_cut_off_decides_nothing),
