@@ -525,6 +525,7 @@ static void redirect(struct sim_client *client, const struct wire_reply_op *op)
 	uint32_t owner;
 
 	client->counts.redirected++;
+	client->map_version = 0; /* who said so may know less than the map */
 	if (client->options.is_stale && chance(client, DEAF_ONE_IN) == 0)
 		client->deaf_until_us = client->now_us + chance(client, DEAF_US_MAX);
 	if (op->value_size >= WIRE_OWNER_SIZE && client->deaf_until_us <= client->now_us) {
@@ -643,8 +644,10 @@ static void take_map(struct sim_client *client, const struct wire_header *header
 	for (uint16_t p = 0; p < map.owner_count; p++) {
 		uint16_t owner = wire_map_reply_owner(&map, p);
 
-		if (owner == WIRE_MAP_NO_OWNER)
+		if (owner == WIRE_MAP_NO_OWNER) {
+			client->map_version = 0; /* that of another node may know */
 			continue;
+		}
 		client->owners[p] = wire_map_reply_node(&map, owner).ipv4 - UNIT_NODE_IPV4;
 		learn_place(client, client->owners[p]);
 	}
