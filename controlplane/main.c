@@ -278,6 +278,13 @@ static void stop_watch(struct daemon *daemon)
 	node_watch_destroy(daemon->watch);
 }
 
+static void rebalance(void *context)
+{
+	struct daemon *daemon = context;
+
+	rebalance_driver_run(daemon->steering.rebalancer);
+}
+
 /* A node by itself has nobody to pass requests on to, and nothing to balance. */
 static int start_steering(struct daemon *daemon, char *error)
 {
@@ -288,24 +295,26 @@ static int start_steering(struct daemon *daemon, char *error)
 		.routes = migration_relay_routes,
 		.context = steering,
 	};
-	const struct rebalance_driver_options rebalance = {
-		.base = control_loop_base(daemon->loop),
+	const struct rebalance_driver_options driver = {
 		.world = &daemon->world,
 		.log = &daemon->log,
 		.cluster = daemon->cluster,
 		.migrator = migrator_daemon_migrator(daemon->migrations),
 		.parallel_max = daemon->options.migration_jobs,
+		.seed = world_random_u64(&daemon->world),
 	};
 
 	steering->cluster = daemon->cluster;
-	steering->migrator = rebalance.migrator;
+	steering->migrator = driver.migrator;
 	snprintf(error, ERROR_SIZE, "out of memory");
 	if (!relay.transport)
 		return 0;
 	if (admin_relay_create(&steering->relay, &relay) != 0)
 		return -1;
-	if (rebalance_driver_create(&steering->rebalancer, &rebalance) == 0)
+	if (rebalance_driver_create(&steering->rebalancer, &driver) == 0 &&
+	    control_loop_every(daemon->loop, REBALANCE_DRIVER_TICK_MS, rebalance, daemon) == 0)
 		return 0;
+	rebalance_driver_destroy(steering->rebalancer);
 	admin_relay_destroy(steering->relay);
 	return -1;
 }

@@ -8,12 +8,10 @@
 
 #include "controlplane/rebalancer.h"
 
-#define TICK_MS 50u
 #define VIEW_COUNT_MAX 256u
 
 struct rebalance_driver {
 	struct rebalance_driver_options options;
-	struct event *tick;
 	struct rebalancer rebalancer;
 	struct rebalancer_member members[NODE_COUNT_MAX]; /* of the last look */
 	struct partition_set running;
@@ -135,15 +133,12 @@ static void log_change(const struct rebalance_driver *driver, uint32_t before)
 		log_info(driver->options.log, "rebalance", "is done");
 }
 
-static void on_tick(evutil_socket_t fd, short events, void *context)
+void rebalance_driver_run(struct rebalance_driver *driver)
 {
-	struct rebalance_driver *driver = context;
 	uint32_t orders[REBALANCER_PARALLEL_MAX];
 	uint32_t before = driver->rebalancer.machine.state, count;
 	struct rebalancer_view view;
 
-	(void)fd;
-	(void)events;
 	look_at_jobs(driver);
 	look_at_cancelled(driver);
 	view = look(driver, driver->members);
@@ -194,27 +189,17 @@ bool rebalance_driver_has_move(const struct rebalance_driver *driver, uint32_t p
 int rebalance_driver_create(struct rebalance_driver **driver,
 			    const struct rebalance_driver_options *options)
 {
-	const struct timeval tick = { 0, TICK_MS * 1000 };
 	struct rebalance_driver *new = calloc(1, sizeof(*new));
 
 	if (!new)
 		return -ENOMEM;
 	new->options = *options;
-	rebalancer_init(&new->rebalancer, world_random_u64(options->world));
-	new->tick = event_new(options->base, -1, EV_PERSIST, on_tick, new);
-	if (!new->tick || event_add(new->tick, &tick) != 0) {
-		rebalance_driver_destroy(new);
-		return -ENOMEM;
-	}
+	rebalancer_init(&new->rebalancer, options->seed);
 	*driver = new;
 	return 0;
 }
 
 void rebalance_driver_destroy(struct rebalance_driver *driver)
 {
-	if (!driver)
-		return;
-	if (driver->tick)
-		event_free(driver->tick);
 	free(driver);
 }

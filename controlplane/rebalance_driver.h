@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* The rebalancer on the real cluster, migrator and clock. */
+/* The rebalancer on a node's cluster and migrator, in the daemon and in the simulation alike. */
 #ifndef CONTROLPLANE_REBALANCE_DRIVER_H
 #define CONTROLPLANE_REBALANCE_DRIVER_H
 
-#include <event2/event.h>
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "controlplane/cluster.h"
@@ -11,15 +11,15 @@
 #include "controlplane/rebalance_plan.h"
 
 struct rebalance_driver_options {
-	struct event_base *base;
 	const struct world *world;
 	const struct log *log;
 	const struct cluster *cluster;
 	struct migrator *migrator; /* outlives the driver */
 	uint32_t parallel_max;     /* imports at once */
+	uint64_t seed;             /* of the pauses after failures */
 };
 
-/* Thread safety: none; the event loop owns it. */
+/* Thread safety: none; the control thread owns it. Knows no event loop: its host calls rebalance_driver_run(). */
 struct rebalance_driver;
 
 /* 0 or -ENOMEM. */
@@ -27,6 +27,10 @@ int rebalance_driver_create(struct rebalance_driver **driver,
 			    const struct rebalance_driver_options *options);
 /* Accepts NULL. */
 void rebalance_driver_destroy(struct rebalance_driver *driver);
+
+/* Looks, and begins the imports that are due; called every REBALANCE_DRIVER_TICK_MS. */
+void rebalance_driver_run(struct rebalance_driver *driver);
+#define REBALANCE_DRIVER_TICK_MS 50u
 
 /* The operator wants one rebalance: this node takes its part of it. */
 void rebalance_driver_ask(struct rebalance_driver *driver);

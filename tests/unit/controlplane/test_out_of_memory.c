@@ -288,7 +288,6 @@ static void the_cluster(void)
 static void *make_driver(void)
 {
 	const struct rebalance_driver_options options = {
-		.base = stage.base,
 		.world = &stage.world,
 		.log = &stage.log,
 		.cluster = cluster_daemon_cluster(stage.cluster),
