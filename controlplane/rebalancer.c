@@ -172,6 +172,7 @@ static void settle(struct rebalancer *rebalancer, uint64_t now_ms, uint32_t wait
 {
 	move_to(rebalancer, REBALANCER_SETTLING);
 	rebalancer->settled_at_ms = now_ms + wait_ms;
+	rebalancer->is_abandoned = false;
 	rebalancer->plan.move_count = 0;
 	rebalancer->failures = 0;
 	rebalancer->retry_at_ms = 0;
@@ -324,6 +325,29 @@ static uint32_t give_orders(struct rebalancer *rebalancer, const struct rebalanc
 	return count;
 }
 
+/* Whether something of the goal is this node's to do, on its way, or cannot be left as it is. */
+static bool is_going_on(const struct rebalancer *rebalancer, const struct rebalancer_view *view)
+{
+	for (uint32_t i = 0; i < rebalancer->plan.move_count; i++) {
+		const struct rebalance_move *move = &rebalancer->plan.moves[i];
+
+		if (move->to == view->self || find_member(view, move->from)->is_leaving ||
+		    partition_set_has(find_member(view, move->to)->importing, move->partition))
+			return true;
+	}
+	return false;
+}
+
+/* Else a goal that others do not share would last for ever, and undo what the operator moves by hand later. */
+static bool is_abandoned(struct rebalancer *rebalancer, uint64_t now_ms,
+			 const struct rebalancer_view *view)
+{
+	if (!is_in(rebalancer, REBALANCER_MOVING) || is_going_on(rebalancer, view))
+		rebalancer->going_on_ms = now_ms;
+	rebalancer->is_abandoned = now_ms - rebalancer->going_on_ms >= REBALANCER_PATIENCE_MS;
+	return rebalancer->is_abandoned;
+}
+
 uint32_t rebalancer_step(struct rebalancer *rebalancer, uint64_t now_ms,
 			 const struct rebalancer_view *view, uint32_t *orders)
 {
@@ -339,7 +363,7 @@ uint32_t rebalancer_step(struct rebalancer *rebalancer, uint64_t now_ms,
 		rebalancer->plan.move_count = 0;
 		return 0;
 	}
-	if (rebalancer->plan.move_count == 0) {
+	if (rebalancer->plan.move_count == 0 || is_abandoned(rebalancer, now_ms, view)) {
 		rest(rebalancer);
 		return 0;
 	}

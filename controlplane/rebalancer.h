@@ -19,13 +19,16 @@
 /* After a failure until the next import; doubled each time, with a quarter of it up or down by chance. */
 #define REBALANCER_RETRY_MS 1000u
 #define REBALANCER_RETRY_MS_MAX 60000u
+/* What others are to take and do not even begin for so long is not waited for: they were not asked, or told not to. */
+#define REBALANCER_PATIENCE_MS 30000u
 
 /*               the members changed, or somebody asked
  *      IDLE ---------------------------------------------> SETTLING <------------+
  *        ^                                                     |                 | the members
  *        |                        quiet for REBALANCER_SETTLE_MS,                | changed
  *        |  no move of the plan   and nothing moves outside of the plan          |
- *        |  is left                                            v                 |
+ *        |  is left, or none                                   v                 |
+ *        |  that anybody makes                                 |                 |
  *        +-------------------------------------------------- MOVING -------------+
  *
  * "The members" are who lives, their weights, who leaves, and how many partitions can be moved. A rebalance
@@ -70,6 +73,8 @@ struct rebalancer {
 	struct prng prng;
 	uint64_t members; /* what they were at the last step, as a number */
 	uint64_t settled_at_ms;
+	uint64_t going_on_ms; /* when last something was on its way to the goal; valid while MOVING */
+	bool is_abandoned;    /* the last goal ended with moves that others were to make */
 	bool is_asked;
 	struct rebalance_plan plan;   /* the goal's moves that are left; valid while MOVING */
 	struct partition_set ordered; /* given out, and not known to have ended */

@@ -298,6 +298,56 @@ static void without_auto_rebalance_it_takes_one_request(void)
 	free(cluster);
 }
 
+/* Those that were not reached do nothing: who was has its share, waits no longer, and leaves alone what is moved then. */
+static void a_request_that_not_all_heard_ends(void)
+{
+	struct cluster *cluster = cluster_create(3);
+
+	cluster->is_auto = false;
+	run_for(cluster, 1000);
+	rebalancer_ask(&cluster->rebalancers[1], cluster->now_ms);
+	run_for(cluster, 10000);
+	CU_ASSERT_FALSE(is_idle(cluster, 1));
+	CU_ASSERT(owned(cluster, 1) > 0);
+	CU_ASSERT_EQUAL(owned(cluster, 2), 0);
+	run_for(cluster, REBALANCER_PATIENCE_MS);
+	CU_ASSERT(is_idle(cluster, 1));
+	CU_ASSERT(cluster->rebalancers[1].is_abandoned);
+	cluster->begun[1] = 0;
+	for (uint32_t p = 0; p < PARTITIONS; p++) {
+		if (partition_map_owner(&cluster->map, p) == 2)
+			move_by_hand(cluster, p, 0);
+	}
+	run_for(cluster, 100000);
+	CU_ASSERT_EQUAL(cluster->begun[1], 0);
+	free(cluster);
+}
+
+/* What one node is told not to take, the others do not wait for; a node that leaves they do. */
+static void what_another_was_told_not_to_take_is_not_waited_for(void)
+{
+	struct cluster *cluster = cluster_create(3);
+
+	cluster->fate = hang_all;
+	run_for(cluster, 2 * REBALANCER_SETTLE_MS);
+	for (uint32_t p = 0; p < PARTITIONS; p++)
+		rebalancer_set_aside(&cluster->rebalancers[2], p);
+	partition_set_clear(&cluster->importing[2]);
+	partition_set_clear(&cluster->migrating[0]);
+	cluster->fate = NULL;
+	run_for(cluster, 10000);
+	CU_ASSERT_FALSE(is_idle(cluster, 1));
+	run_for(cluster, REBALANCER_PATIENCE_MS);
+	CU_ASSERT(is_idle(cluster, 0));
+	CU_ASSERT(is_idle(cluster, 1));
+	CU_ASSERT(is_idle(cluster, 2));
+	CU_ASSERT_EQUAL(owned(cluster, 2), 0);
+	cluster->members[1].is_leaving = true;
+	run_for(cluster, 20000);
+	CU_ASSERT_EQUAL(owned(cluster, 1), 0);
+	free(cluster);
+}
+
 static void a_leaving_node_is_emptied_also_without_auto_rebalance(void)
 {
 	struct cluster *cluster = cluster_create(3);
@@ -489,6 +539,8 @@ int main(void)
 		UNIT_TEST(a_member_that_dies_takes_no_part_any_more),
 		UNIT_TEST(what_was_moved_by_hand_stays_until_the_members_change),
 		UNIT_TEST(without_auto_rebalance_it_takes_one_request),
+		UNIT_TEST(a_request_that_not_all_heard_ends),
+		UNIT_TEST(what_another_was_told_not_to_take_is_not_waited_for),
 		UNIT_TEST(a_leaving_node_is_emptied_also_without_auto_rebalance),
 		UNIT_TEST(between_others_nothing_moves_when_one_leaves_without_auto_rebalance),
 		UNIT_TEST(when_all_leave_nothing_moves),
