@@ -67,7 +67,10 @@ static void happen(struct sim *sim, struct sim_event *event)
 		sim_step(sim);
 		return;
 	case EVENT_RESTART:
-		sim_restart_node(sim, event->node);
+		/* of one that is away, when it is to return */
+		if (!sim_server_of(sim, event->node)->is_away ||
+		    (event->life == sim_server_of(sim, event->node)->life && !sim->is_healed))
+			sim_restart_node(sim, event->node);
 		return;
 	case EVENT_MEND:
 		sim_mend(sim);
@@ -125,11 +128,13 @@ static void heal(struct sim *sim)
 		sim_client_wake(&sim->clients[i], sim->now_us);
 		sim_plan_client(sim, i);
 	}
+	sim_end_resizes(sim);
 	for (uint32_t i = 0; i < sim->node_count; i++) {
 		sim->servers[i].paused_us = 0;
 		memset(sim->servers[i].stalled_until_us, 0,
 		       sizeof(sim->servers[i].stalled_until_us));
-		sim_restart_node(sim, i);
+		if (!sim->servers[i].is_away)
+			sim_restart_node(sim, i);
 	}
 }
 
@@ -200,11 +205,16 @@ static void begin(struct sim *sim)
 	set_clocks(sim);
 	for (uint32_t i = 0; i < sim->node_count; i++)
 		sim->places[i] = i;
-	for (uint32_t i = 0; i < sim->node_count; i++)
-		sim_start_node(sim, i);
+	sim_draw_sizes(sim);
+	for (uint32_t i = 0; i < sim->node_count; i++) {
+		if (!sim->servers[i].is_away)
+			sim_start_node(sim, i);
+	}
 	sim_node_found(sim->servers[0].node);
-	for (uint32_t i = 1; i < sim->node_count; i++)
-		sim_node_join(sim->servers[i].node);
+	for (uint32_t i = 1; i < sim->node_count; i++) {
+		if (!sim->servers[i].is_away)
+			sim_node_join(sim->servers[i].node);
+	}
 	create_clients(sim);
 }
 

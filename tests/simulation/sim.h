@@ -44,7 +44,10 @@
 	      "orders in one moment: two targets, cancels at both ends, a plan while moves run")   \
 	TRAIT(FULL, full, "one migration at a time each way, mailboxes of two frames")             \
 	TRAIT(STALE, stale, "clients sleep, keep old owners, and send with sessions that are over") \
-	TRAIT(VERSIONS, versions, "every second node is of a later release: unknown fields, kinds, versions")
+	TRAIT(VERSIONS, versions,                                                                  \
+	      "every second node is of a later release: unknown fields, kinds, versions")          \
+	FAULT(RESIZE, resize, 8,                                                                   \
+	      "operators rebalance; nodes leave when they are empty, return, join; weights differ")
 
 /* clang-format off */
 enum sim_fault_number {
@@ -115,6 +118,7 @@ struct sim_counts {
 	uint64_t expired;  /* items of nodes that lived to the end */
 	uint64_t evicted;
 	uint64_t stalls;      /* that nodes noticed */
+	uint64_t departures;  /* of nodes that left as asked */
 	uint64_t duration_us; /* of virtual time */
 	uint64_t longest_us;  /* of an operation that was done */
 };

@@ -122,12 +122,26 @@ void sim_check_parking(struct sim *sim, uint32_t index)
 	}
 }
 
-/* One that its cluster has ended is about to start again. */
+/* Whether the node knows who has left, and who is back. */
+static bool sees_who_left(const struct sim *sim, const struct sim_node *node)
+{
+	for (uint32_t i = 0; i < sim->node_count; i++) {
+		enum member_state state = sim_node_sees(node, i);
+
+		if (sim->servers[i].is_away ? state < MEMBER_LEFT : state == MEMBER_LEFT)
+			return false;
+	}
+	return true;
+}
+
+/* One that its cluster has ended is about to start again, unless it has left. */
 static bool is_node_settled(const struct sim *sim, uint32_t index)
 {
 	const struct sim_node *node = sim->servers[index].node;
 
-	return node && sim_node_is_settled(node);
+	if (sim->servers[index].is_away)
+		return !node;
+	return node && sim_node_is_settled(node) && sees_who_left(sim, node);
 }
 
 bool sim_are_all_joined(struct sim *sim)
@@ -139,16 +153,35 @@ bool sim_are_all_joined(struct sim *sim)
 	return true;
 }
 
+/* One that is up; there is one. */
+static uint32_t any_node(const struct sim *sim)
+{
+	uint32_t i = 0;
+
+	while (!sim->servers[i].node)
+		i++;
+	return i;
+}
+
+static const struct partition_map *any_map(const struct sim *sim)
+{
+	return gossip_map(sim->servers[any_node(sim)].node->gossip);
+}
+
 /* Each partition is served by the one that all maps name, and nobody else has anything of it (invariant 5). */
 static bool is_partition_settled(struct sim *sim, uint32_t partition)
 {
-	const struct partition_map *map = gossip_map(sim->servers[0].node->gossip);
+	const struct partition_map *map = any_map(sim);
 
 	for (uint32_t i = 0; i < sim->node_count; i++) {
 		struct sim_node *node = sim->servers[i].node;
 		struct partition_stats stats;
 		bool is_owner = partition_map_owner(map, partition) == sim_node_id(i);
 
+		if (!node && is_owner)
+			return false;
+		if (!node)
+			continue;
 		partition_stats(unit_dataplane_partition(&node->dataplane, partition), &stats);
 		if (sim_node_serves(node, partition) != is_owner ||
 		    sim_node_is_fenced(node, partition) || stats.tombstones > 0 ||
@@ -164,10 +197,11 @@ bool sim_is_settled(struct sim *sim)
 		return false;
 	for (uint32_t i = 0; i < sim->node_count; i++) {
 		const struct sim_node *node = sim->servers[i].node;
-		const struct node *self = gossip_self(node->gossip);
+		const struct node *self = node ? gossip_self(node->gossip) : NULL;
 
-		if (gossip_map(node->gossip)->stamp !=
-			    gossip_map(sim->servers[0].node->gossip)->stamp ||
+		if (!node)
+			continue;
+		if (gossip_map(node->gossip)->stamp != any_map(sim)->stamp ||
 		    !partition_set_is_empty(&self->importing_partitions) ||
 		    !partition_set_is_empty(&self->migrating_partitions))
 			return false;
@@ -221,7 +255,9 @@ static void check_place(struct sim *sim, uint32_t client, uint32_t partition)
 	uint32_t place = sim->clients[client].owners[partition];
 
 	for (uint32_t i = 0; i < sim->node_count; i++) {
-		if (sim_node_serves(sim->servers[i].node, partition) && sim->places[i] != place)
+		const struct sim_node *node = sim->servers[i].node;
+
+		if (node && sim_node_serves(node, partition) && sim->places[i] != place)
 			sim_history_violate(&sim->history, 5,
 					    "client %u looks for partition %u at address %u, not "
 					    "%u",
@@ -231,17 +267,31 @@ static void check_place(struct sim *sim, uint32_t client, uint32_t partition)
 
 static void check_places(struct sim *sim)
 {
-	if (!(sim->faults & SIM_FAULT_REBIRTH) || sim->faults & SIM_FAULT_STALE)
+	if (!(sim->faults & SIM_FAULT_REBIRTH) || sim->faults & SIM_FAULT_STALE ||
+	    (sim->faults & SIM_FAULT_RESIZE && sim->history.is_evicting))
 		return;
 	sim_run_for(sim, SIM_SETTLE_MS * 1000, NULL);
 	for (uint32_t key = 0; key < sim->history.key_count; key++)
 		check_place(sim, key % sim->client_count, sim->history.keys[key].partition);
 }
 
+/* A bit for each place whose node is away. */
+static uint32_t away(const struct sim *sim)
+{
+	uint32_t places = 0;
+
+	for (uint32_t i = 0; i < sim->node_count; i++)
+		places |= (uint32_t)sim->servers[i].is_away << sim->places[i];
+	return places;
+}
+
 void sim_verify(struct sim *sim)
 {
-	for (uint32_t i = 0; i < sim->client_count; i++)
+	for (uint32_t i = 0; i < sim->client_count; i++) {
 		sim->clients[i].is_idle = true;
+		sim->clients[i].gone = away(sim);
+		sim->clients[i].refuge = sim->places[any_node(sim)];
+	}
 	if (!sim_run_for(sim, VERIFY_US_MAX, are_clients_idle))
 		sim_history_violate(&sim->history, 5, "clients do not end");
 	sim_run_for(sim, SIM_SETTLE_MS * 1000, NULL);

@@ -115,7 +115,7 @@ static bool is_majority_told(const struct sim *sim, uint32_t partition, uint32_t
 
 		count += node && partition_map_epoch(gossip_map(node->gossip), partition) >= epoch;
 	}
-	return 2 * count > sim->node_count;
+	return 2 * count > sim_member_count(sim);
 }
 
 /* ---- claims ---- */

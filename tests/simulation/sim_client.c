@@ -310,6 +310,8 @@ static void choose_node(struct sim_client *client)
 	client->node = client->owners[key_of(client)->partition];
 	if (is_any || client->silent >> client->node & 1)
 		client->node = any_place(client);
+	if (client->gone >> client->node & 1)
+		client->node = client->refuge;
 }
 
 /* Nothing of the operation is under way: it goes to a node, after a pause. */

@@ -77,6 +77,8 @@ struct sim_client {
 	uint32_t tries; /* of the datagram under way */
 	bool is_unsure; /* what it wrote last may yet be executed */
 	bool is_idle;   /* begins nothing any more */
+	uint32_t gone;   /* places (bits) that it does not turn to any more, */
+	uint32_t refuge; /* but to this one */
 	struct unit_client sessions[SIM_PLACE_MAX][SIM_WORKER_MAX]; /* session_id 0: none */
 	uint32_t owners[SIM_PARTITION_MAX]; /* at which place it believes their owners */
 	uint32_t known;                     /* places that it was told of (bits), */

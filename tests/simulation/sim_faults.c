@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* The fault phase: moves and faults, drawn from the seed; the table of faults is here. */
+#include "controlplane/resize.h"
 #include "tests/simulation/sim_state.h"
 
 #define STEP_US 150000u /* mean time between two steps */
@@ -68,7 +69,8 @@ bool sim_order(struct sim *sim, uint32_t index, uint32_t partition)
 	struct sim_node *node = sim_server_of(sim, index)->node;
 	char error[MIGRATOR_ERROR_SIZE];
 
-	if (!node || migrator_import(node->migrator, partition, error) != 0)
+	if (!node || resize_find_leaving(gossip_membership(node->gossip)) ||
+	    migrator_import(node->migrator, partition, error) != 0)
 		return false;
 	sim_tell(sim, "node %u is to import partition %u", index, partition);
 	sim_turn_in(sim, index, 1);

@@ -258,7 +258,7 @@ static void make_self(struct sim_node *node, struct node *self)
 		.control = address_of(node, options->index),
 		.data = node_address_ipv4(UNIT_NODE_IPV4 + options->place, UNIT_NODE_PORT),
 		.workers = (uint16_t)options->worker_count,
-		.weight = NODE_WEIGHT_DEFAULT,
+		.weight = options->weight,
 	};
 	make_name(self->name, options->index);
 	random_bytes(node, self->session_secret, sizeof(self->session_secret));
@@ -272,6 +272,7 @@ static void make_config(struct sim_node *node, struct cluster_config *config)
 		.partition_count = node->options.partition_count,
 		.has_bus = true,
 		.is_joining = true,
+		.auto_rebalance = node->options.is_auto,
 		.is_fencing = true,
 		.fence_ms = FENCE_MS,
 		.probe_ms = MEMBERSHIP_PROBE_INTERVAL_MS,
@@ -324,6 +325,20 @@ static void create_migrator(struct sim_node *node)
 	migrator_binding_start(node->binding);
 }
 
+static void create_rebalancer(struct sim_node *node)
+{
+	const struct rebalance_driver_options options = {
+		.world = &node->world,
+		.log = &node->log,
+		.cluster = node->cluster,
+		.migrator = node->migrator,
+		.parallel_max = node->options.job_max,
+		.seed = node->options.rebalance_seed,
+	};
+
+	require(rebalance_driver_create(&node->rebalancer, &options) == 0, "no rebalancer");
+}
+
 static void create_dataplane(struct sim_node *node)
 {
 	const struct unit_node_options options = {
@@ -358,6 +373,7 @@ struct sim_node *sim_node_create(const struct sim_node_options *options)
 	create_cluster(node);
 	unit_dataplane_turn(&node->dataplane);
 	create_migrator(node);
+	create_rebalancer(node);
 	return node;
 }
 
@@ -365,6 +381,7 @@ void sim_node_destroy(struct sim_node *node)
 {
 	if (!node)
 		return;
+	rebalance_driver_destroy(node->rebalancer);
 	migrator_binding_destroy(node->binding);
 	cluster_destroy(node->cluster);
 	unit_dataplane_destroy(&node->dataplane);
@@ -385,6 +402,24 @@ void sim_node_join(struct sim_node *node)
 	send_asks(node);
 }
 
+/* ---- what operators want ---- */
+
+int sim_node_leave(struct sim_node *node, uint64_t now_us, bool is_leaving, char *error)
+{
+	int result;
+
+	set_clocks(node, now_us);
+	result = cluster_leave(node->cluster, is_leaving, error);
+	send_asks(node);
+	return result;
+}
+
+void sim_node_rebalance(struct sim_node *node, uint64_t now_us)
+{
+	set_clocks(node, now_us);
+	rebalance_driver_ask(node->rebalancer);
+}
+
 /* ---- turns ---- */
 
 static void send_frames(struct sim_node *node)
@@ -397,11 +432,20 @@ static void send_frames(struct sim_node *node)
 		host->frame(host->context, node->options.index, frame, size);
 }
 
+static void rebalance(struct sim_node *node)
+{
+	if (node->now_us < node->rebalance_us)
+		return;
+	node->rebalance_us = node->now_us + REBALANCE_DRIVER_TICK_MS * 1000;
+	rebalance_driver_run(node->rebalancer);
+}
+
 void sim_node_turn(struct sim_node *node, uint64_t now_us)
 {
 	set_clocks(node, now_us);
 	unit_dataplane_turn(&node->dataplane);
 	cluster_turn(node->cluster);
+	rebalance(node);
 	migrator_binding_run(node->binding);
 	send_asks(node);
 	send_frames(node);
@@ -564,6 +608,14 @@ bool sim_node_is_open(const struct sim_node *node)
 	return cluster_is_serving(node->cluster);
 }
 
+enum member_state sim_node_sees(const struct sim_node *node, uint32_t other)
+{
+	const struct member *member =
+		membership_find(gossip_membership(node->gossip), sim_node_id(other));
+
+	return member ? member_state(member) : MEMBER_UNKNOWN;
+}
+
 bool sim_node_is_settled(const struct sim_node *node)
 {
 	const struct membership *members = gossip_membership(node->gossip);
@@ -571,10 +623,13 @@ bool sim_node_is_settled(const struct sim_node *node)
 	for (uint32_t i = 1; i < membership_index_end(members); i++) {
 		const struct member *member = membership_at(members, i);
 
-		if (member && member_state(member) != MEMBER_ALIVE)
+		if (member && member_state(member) != MEMBER_ALIVE &&
+		    member_state(member) != MEMBER_LEFT)
 			return false;
 	}
-	return sim_node_is_open(node) && migrator_is_idle(node->migrator) &&
+	return sim_node_is_open(node) && cluster_phase(node->cluster) == CLUSTER_MEMBER &&
+	       strcmp(rebalance_driver_state(node->rebalancer), "idle") == 0 &&
+	       migrator_is_idle(node->migrator) &&
 	       migrator_count(node->migrator) == 0 &&
 	       !migrator_binding_is_announcing(node->binding);
 }

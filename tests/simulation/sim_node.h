@@ -11,6 +11,7 @@
 #include "controlplane/log.h"
 #include "controlplane/migrator_binding.h"
 #include "controlplane/prng.h"
+#include "controlplane/rebalance_driver.h"
 #include "tests/unit/unit_dataplane.h"
 
 /* What a whole state is sent for; told when the answer has come. */
@@ -67,6 +68,9 @@ struct sim_node_options {
 	uint64_t seed;
 	uint64_t now_us;
 	struct migration_options migration;
+	uint16_t weight;
+	bool is_auto;            /* rebalances when the members change */
+	uint64_t rebalance_seed; /* so that it changes nothing of what the node draws */
 	struct sim_node_host host;
 	const struct log *log;
 };
@@ -94,6 +98,8 @@ struct sim_node {
 	const struct partition_set *held; /* likewise */
 	struct migrator_binding *binding;
 	struct migrator *migrator; /* the binding's */
+	struct rebalance_driver *rebalancer;
+	uint64_t rebalance_us; /* of its next look */
 	uint32_t ask_count;
 	struct sim_ask asks[SIM_NODE_ASK_MAX];
 	uint8_t message[65536];
@@ -122,6 +128,10 @@ uint32_t sim_node_home_at(uint32_t address);
 void sim_node_stall(struct sim_node *node, uint64_t workers);
 /* The watch of the workers says so. */
 void sim_node_set_stalled(struct sim_node *node, uint64_t now_us, bool is_stalled);
+
+/* What operators want: as cluster_leave() and rebalance_driver_ask(). */
+int sim_node_leave(struct sim_node *node, uint64_t now_us, bool is_leaving, char *error);
+void sim_node_rebalance(struct sim_node *node, uint64_t now_us);
 
 /* A turn of all workers, the migrator's, and what is due. */
 void sim_node_turn(struct sim_node *node, uint64_t now_us);
@@ -153,7 +163,10 @@ bool sim_node_is_fenced(const struct sim_node *node, uint32_t partition);
 /* Whether it has joined, and its fence is open. */
 bool sim_node_is_open(const struct sim_node *node);
 
-/* Nothing is under way here, and all members are seen alive. */
+/* What it thinks of another one; MEMBER_UNKNOWN: it never heard of it. */
+enum member_state sim_node_sees(const struct sim_node *node, uint32_t other);
+
+/* Nothing is under way here, and all members are seen alive, or have left. */
 bool sim_node_is_settled(const struct sim_node *node);
 
 #endif

@@ -97,6 +97,9 @@ void sim_start_node(struct sim *sim, uint32_t index)
 		.job_max = sim_has(sim, SIM_FAULT_FULL) ? 1 : 4,
 		.mailbox_capacity = sim_has(sim, SIM_FAULT_FULL) ? 2 : 0,
 		.generation = generation(sim, server),
+		.weight = sim_draw_weight(sim, index),
+		.is_auto = sim->is_auto,
+		.rebalance_seed = sim->options.seed ^ (uint64_t)index << 32 ^ server->life,
 		.clock = server->clock,
 		.homes = sim->homes,
 		.place = sim->places[index],
@@ -114,6 +117,8 @@ void sim_start_node(struct sim *sim, uint32_t index)
 	server->turn_us = 0;
 	server->paused_us = 0;
 	server->has_ended = false;
+	server->has_left = false;
+	server->is_away = false;
 	memset(server->parked_since_us, 0, sizeof(server->parked_since_us));
 	memset(server->fenced_since_us, 0, sizeof(server->fenced_since_us));
 	memset(server->stalled_until_us, 0, sizeof(server->stalled_until_us));
@@ -136,19 +141,12 @@ void sim_stop_node(struct sim *sim, uint32_t index)
 	server->bus = NULL;
 }
 
-void sim_crash_node(struct sim *sim, uint32_t index)
+/* The process is gone, and its channels with it. */
+static void take_down(struct sim *sim, uint32_t index)
 {
-	struct server *server = sim_server_of(sim, index);
-	bool was_serving[SIM_PARTITION_MAX], was_fenced[SIM_PARTITION_MAX];
-
-	sim_tell(sim, "node %u dies", index);
-	for (uint32_t p = 0; p < sim->partition_count; p++) {
-		was_serving[p] = sim_node_serves(server->node, p);
-		was_fenced[p] = sim_node_is_fenced(server->node, p);
-	}
 	sim_stop_node(sim, index);
 	sim_forget_epochs(sim);
-	server->is_back = false;
+	sim_server_of(sim, index)->is_back = false;
 	for (uint32_t i = 0; i < sim->node_count; i++) {
 		sim_link_of(sim, index, i)->connection++;
 		sim_link_of(sim, i, index)->connection++;
@@ -157,6 +155,19 @@ void sim_crash_node(struct sim *sim, uint32_t index)
 		sim_link_of(sim, i, index)->is_broken = true;
 		sim_reconnect_later(sim, i, index);
 	}
+}
+
+void sim_crash_node(struct sim *sim, uint32_t index)
+{
+	const struct server *server = sim_server_of(sim, index);
+	bool was_serving[SIM_PARTITION_MAX], was_fenced[SIM_PARTITION_MAX];
+
+	sim_tell(sim, "node %u dies", index);
+	for (uint32_t p = 0; p < sim->partition_count; p++) {
+		was_serving[p] = sim_node_serves(server->node, p);
+		was_fenced[p] = sim_node_is_fenced(server->node, p);
+	}
+	take_down(sim, index);
 	for (uint32_t p = 0; p < sim->partition_count; p++) {
 		if (!sim_is_claimed(sim, p) &&
 		    ((was_serving[p] && !was_fenced[p]) || !sim_is_copied(sim, p)))
@@ -178,12 +189,42 @@ void sim_node_ended(void *context, uint32_t node, enum cluster_end end)
 
 	sim_tell(sim, "node %u ends (%d)", node, (int)end);
 	sim_server_of(sim, node)->has_ended = true;
+	sim_server_of(sim, node)->has_left = end == CLUSTER_END_LEFT;
+}
+
+uint32_t sim_member_count(const struct sim *sim)
+{
+	uint32_t count = 0;
+
+	for (uint32_t i = 0; i < sim->node_count; i++)
+		count += !sim->servers[i].is_away;
+	return count;
+}
+
+/* Who left had nothing any more: so nothing that is gone afterwards is forgiven (invariant 2). */
+static void depart(struct sim *sim, uint32_t index)
+{
+	struct server *server = sim_server_of(sim, index);
+
+	for (uint32_t p = 0; p < sim->partition_count; p++) {
+		if (sim_node_serves(server->node, p))
+			sim_history_violate(&sim->history, 2,
+					    "node %u leaves, and serves partition %u", index, p);
+	}
+	take_down(sim, index);
+	server->is_away = true;
+	sim->result->counts.departures++;
+	sim_plan_return(sim, index);
 }
 
 static void end_if_wanted(struct sim *sim, uint32_t index)
 {
 	if (!sim_server_of(sim, index)->has_ended)
 		return;
+	if (sim_server_of(sim, index)->has_left) {
+		depart(sim, index);
+		return;
+	}
 	sim_crash_node(sim, index);
 	sim_push(sim, (struct sim_event){ .kind = EVENT_RESTART, .node = index }, RESTART_US, NULL,
 		 0);

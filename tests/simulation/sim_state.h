@@ -55,6 +55,9 @@ struct server {
 	uint64_t paused_us; /* stands still until then */
 	struct bus_crypto *bus; /* of this life */
 	bool has_ended;     /* its process would, after the present event */
+	bool has_left;      /* likewise, as it was asked to */
+	bool is_away;       /* has left, or not joined yet: nobody misses it */
+	uint16_t weight;
 	bool saw_majority;  /* when its migrations were last looked at */
 	uint64_t stalled_until_us[SIM_WORKER_MAX];
 	uint64_t looked_us; /* at what is parked */
@@ -124,6 +127,7 @@ struct sim {
 	uint32_t client_count;
 	uint32_t faults;
 	uint32_t steps_left;
+	bool is_auto;   /* nodes rebalance when members change */
 	bool is_sealed; /* the bus has a key */
 	bool is_healed;
 	struct server servers[SIM_NODE_MAX];
@@ -248,6 +252,9 @@ void sim_crash_node(struct sim *sim, uint32_t index);
 /* Starts it and lets it join, if it is down. */
 void sim_restart_node(struct sim *sim, uint32_t index);
 
+/* Members, as the operators see it: up, down or leaving, but not away. */
+uint32_t sim_member_count(const struct sim *sim);
+
 /* Its cluster wants the process to end: it does so soon, and is started again. */
 void sim_node_ended(void *context, uint32_t node, enum cluster_end end);
 /* Ends the node, if it is up. */
@@ -287,6 +294,17 @@ void sim_step(struct sim *sim);
 SIM_FAULTS(FAULT, TRAIT)
 #undef FAULT
 #undef TRAIT
+
+/* ---- sim_faults_resize.c ---- */
+
+/* Whether nodes rebalance by themselves, and who is to join later. */
+void sim_draw_sizes(struct sim *sim);
+/* The weight of a node that starts. */
+uint16_t sim_draw_weight(struct sim *sim, uint32_t index);
+/* The node has left: it may come back. */
+void sim_plan_return(struct sim *sim, uint32_t index);
+/* Faults are over: those who are missed come back, and somebody stays. */
+void sim_end_resizes(struct sim *sim);
 
 /* ---- sim_checks.c ---- */
 

@@ -178,6 +178,7 @@ static void add(struct totals *totals, const struct sim_counts *counts)
 	totals->counts.haunted += counts->haunted;
 	totals->counts.lost += counts->lost;
 	totals->counts.replayed += counts->replayed;
+	totals->counts.departures += counts->departures;
 	totals->counts.expired += counts->expired;
 	totals->counts.evicted += counts->evicted;
 	for (uint32_t i = 0; i < SIM_LIMIT_COUNT; i++) {
@@ -200,6 +201,8 @@ static void print_totals(const struct totals *totals)
 		if (counts->faults[bit])
 			printf(", %" PRIu64 " %s", counts->faults[bit], sim_fault_name(bit));
 	}
+	if (counts->departures)
+		printf(", %" PRIu64 " nodes left", counts->departures);
 	if (counts->damaged)
 		printf(", %" PRIu64 " damaged frames refused", counts->damaged);
 	if (counts->replayed)
