@@ -141,7 +141,9 @@ static bool is_node_settled(const struct sim *sim, uint32_t index)
 
 	if (sim->servers[index].is_away)
 		return !node;
-	return node && sim_node_is_settled(node) && sees_who_left(sim, node);
+	/* what a full node has no room for it tries to take again and again */
+	return node && sim_node_is_settled(node) && sees_who_left(sim, node) &&
+	       (sim->history.is_evicting || !sim_node_is_rebalancing(node));
 }
 
 bool sim_are_all_joined(struct sim *sim)

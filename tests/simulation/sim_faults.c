@@ -69,7 +69,8 @@ bool sim_order(struct sim *sim, uint32_t index, uint32_t partition)
 	struct sim_node *node = sim_server_of(sim, index)->node;
 	char error[MIGRATOR_ERROR_SIZE];
 
-	if (!node || resize_find_leaving(gossip_membership(node->gossip)) ||
+	if (!node || cluster_phase(node->cluster) == CLUSTER_LEFT ||
+	    resize_find_leaving(gossip_membership(node->gossip)) ||
 	    migrator_import(node->migrator, partition, error) != 0)
 		return false;
 	sim_tell(sim, "node %u is to import partition %u", index, partition);

@@ -4,20 +4,10 @@
 
 #define WALL_MS_MAX 3600000u
 
-/* Members that know nothing: a cluster without a disk lives as long as a majority remembers. */
-static uint32_t down_count(const struct sim *sim)
-{
-	uint32_t count = 0;
-
-	for (uint32_t i = 0; i < sim->node_count; i++)
-		count += !sim->servers[i].is_back && !sim->servers[i].is_away;
-	return count;
-}
-
-/* Kills the node, unless that were too many; it starts anew within so long. */
+/* Kills the node, unless that were too many: a cluster without a disk lives as long as a majority remembers. It starts anew within so long. */
 static bool kill(struct sim *sim, uint32_t node, uint32_t most_us)
 {
-	if (!sim->servers[node].node || 2 * (down_count(sim) + 1) >= sim_member_count(sim))
+	if (!sim->servers[node].node || 2 * (sim_down_count(sim) + 1) >= sim_member_count(sim))
 		return false;
 	sim_crash_node(sim, node);
 	sim_push(sim, (struct sim_event){ .kind = EVENT_RESTART, .node = node },

@@ -90,6 +90,15 @@ static bool order_leave(struct sim *sim, uint32_t index, bool leaves)
 	return true;
 }
 
+/* A cluster without a disk lives as long as a majority remembers: operators wait for those that are down. */
+static bool let_leave(struct sim *sim)
+{
+	uint32_t index = sim_any_node(sim), down = sim_down_count(sim);
+
+	return (down == 0 || 2 * (down + 1) < sim_member_count(sim)) &&
+	       order_leave(sim, index, true);
+}
+
 static bool take_back_leave(struct sim *sim)
 {
 	bool is_any = false;
@@ -122,21 +131,19 @@ bool sim_act_resize(struct sim *sim)
 	case 4:
 		return let_join(sim);
 	default:
-		return order_leave(sim, sim_any_node(sim), true);
+		return let_leave(sim);
 	}
 }
 
 /* ---- who comes back ---- */
 
-void sim_plan_return(struct sim *sim, uint32_t index)
+static void return_in(struct sim *sim, uint32_t index, uint64_t delay_us)
 {
-	if (sim->is_healed || prng_below(dice_of(sim), 3) == 0)
-		return;
 	sim_push(sim,
 		 (struct sim_event){ .kind = EVENT_RESTART,
 				     .node = index,
 				     .life = sim_server_of(sim, index)->life },
-		 100000 + prng_below(dice_of(sim), AWAY_US_MAX), NULL, 0);
+		 delay_us, NULL, 0);
 }
 
 /* Whether others think that it is a member, since nobody heard its good-bye. */
@@ -153,6 +160,14 @@ static bool is_missed(const struct sim *sim, uint32_t index)
 		is_missed |= state < MEMBER_LEFT;
 	}
 	return is_missed;
+}
+
+void sim_plan_return(struct sim *sim, uint32_t index)
+{
+	if (sim->is_healed && is_missed(sim, index))
+		sim_server_of(sim, index)->is_away = false;
+	if (sim->is_healed ? is_missed(sim, index) : prng_below(dice_of(sim), 3) != 0)
+		return_in(sim, index, 100000 + prng_below(dice_of(sim), AWAY_US_MAX));
 }
 
 static bool are_all_leaving(const struct sim *sim)
@@ -172,7 +187,7 @@ void sim_end_resizes(struct sim *sim)
 		server->is_away = server->is_away && !is_missed(sim, i) &&
 				  prng_below(dice_of(sim), 2);
 	}
-	/* Nobody is there to take anything. */
-	if (are_all_leaving(sim))
+	/* Nobody is there to take anything, or has room for it. */
+	if (are_all_leaving(sim) || sim->history.is_evicting)
 		take_back_leave(sim);
 }

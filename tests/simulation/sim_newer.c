@@ -209,10 +209,12 @@ static bool is_renewed(const struct member *member)
 void sim_check_records(struct sim *sim)
 {
 	for (uint32_t i = 0; i < sim->node_count; i++) {
-		const struct membership *members = gossip_membership(sim->servers[i].node->gossip);
+		const struct sim_node *node = sim->servers[i].node;
 
-		for (uint32_t of = 0; of < sim->node_count; of++) {
-			if (of != i && is_newer(sim, of) &&
+		for (uint32_t of = 0; node && of < sim->node_count; of++) {
+			const struct membership *members = gossip_membership(node->gossip);
+
+			if (of != i && is_newer(sim, of) && !sim->servers[of].is_away &&
 			    !is_renewed(membership_find(members, sim_node_id(of))))
 				sim_history_violate(&sim->history, SIM_INVARIANT_REFUSAL,
 						    "fields of node %u are lost on their way to "

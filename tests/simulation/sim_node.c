@@ -616,6 +616,11 @@ enum member_state sim_node_sees(const struct sim_node *node, uint32_t other)
 	return member ? member_state(member) : MEMBER_UNKNOWN;
 }
 
+bool sim_node_is_rebalancing(const struct sim_node *node)
+{
+	return strcmp(rebalance_driver_state(node->rebalancer), "idle") != 0;
+}
+
 bool sim_node_is_settled(const struct sim_node *node)
 {
 	const struct membership *members = gossip_membership(node->gossip);
@@ -628,7 +633,6 @@ bool sim_node_is_settled(const struct sim_node *node)
 			return false;
 	}
 	return sim_node_is_open(node) && cluster_phase(node->cluster) == CLUSTER_MEMBER &&
-	       strcmp(rebalance_driver_state(node->rebalancer), "idle") == 0 &&
 	       migrator_is_idle(node->migrator) &&
 	       migrator_count(node->migrator) == 0 &&
 	       !migrator_binding_is_announcing(node->binding);

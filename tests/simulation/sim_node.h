@@ -166,7 +166,10 @@ bool sim_node_is_open(const struct sim_node *node);
 /* What it thinks of another one; MEMBER_UNKNOWN: it never heard of it. */
 enum member_state sim_node_sees(const struct sim_node *node, uint32_t other);
 
-/* Nothing is under way here, and all members are seen alive, or have left. */
+/* Whether a rebalance goes on. */
+bool sim_node_is_rebalancing(const struct sim_node *node);
+
+/* No migration is under way here, and all members are seen alive, or have left. */
 bool sim_node_is_settled(const struct sim_node *node);
 
 #endif

@@ -201,6 +201,15 @@ uint32_t sim_member_count(const struct sim *sim)
 	return count;
 }
 
+uint32_t sim_down_count(const struct sim *sim)
+{
+	uint32_t count = 0;
+
+	for (uint32_t i = 0; i < sim->node_count; i++)
+		count += !sim->servers[i].is_back && !sim->servers[i].is_away;
+	return count;
+}
+
 /* Who left had nothing any more: so nothing that is gone afterwards is forgiven (invariant 2). */
 static void depart(struct sim *sim, uint32_t index)
 {

@@ -254,6 +254,8 @@ void sim_restart_node(struct sim *sim, uint32_t index);
 
 /* Members, as the operators see it: up, down or leaving, but not away. */
 uint32_t sim_member_count(const struct sim *sim);
+/* Those of them that know nothing: dead, or not yet back. */
+uint32_t sim_down_count(const struct sim *sim);
 
 /* Its cluster wants the process to end: it does so soon, and is started again. */
 void sim_node_ended(void *context, uint32_t node, enum cluster_end end);
