@@ -4,7 +4,9 @@
 
 #define WALL_MS_MAX 3600000u
 
-/* Kills the node, unless that were too many: a cluster without a disk lives as long as a majority remembers. It starts anew within so long. */
+/* Kills the node, unless that were too many: a cluster without a disk lives as long as a majority remembers. It starts anew
+ * within so long.
+ */
 static bool kill(struct sim *sim, uint32_t node, uint32_t most_us)
 {
 	if (!sim->servers[node].node || 2 * (sim_down_count(sim) + 1) >= sim_member_count(sim))
