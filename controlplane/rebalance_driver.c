@@ -130,9 +130,10 @@ static void log_change(const struct rebalance_driver *driver, uint32_t before)
 			 rebalancer_moves_left(&driver->rebalancer),
 			 rebalancer_goal(&driver->rebalancer));
 	else if (driver->rebalancer.is_abandoned)
-		log_warning(driver->options.log, "rebalance",
-			    "is over, but others do not take what is to be theirs: when all nodes are "
-			    "reached, ask for it again (godwitctl rebalance)");
+		log_warning(
+			driver->options.log, "rebalance",
+			"is over, but others do not take what is to be theirs: when all nodes are "
+			"reached, ask for it again (godwitctl rebalance)");
 	else if (before == REBALANCER_MOVING && after == REBALANCER_IDLE)
 		log_info(driver->options.log, "rebalance", "is done");
 }

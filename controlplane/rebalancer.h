@@ -73,8 +73,9 @@ struct rebalancer {
 	struct prng prng;
 	uint64_t members; /* what they were at the last step, as a number */
 	uint64_t settled_at_ms;
-	uint64_t going_on_ms; /* when last something was on its way to the goal; valid while MOVING */
-	bool is_abandoned;    /* the last goal ended with moves that others were to make */
+	uint64_t
+		going_on_ms; /* when last something was on its way to the goal; valid while MOVING */
+	bool is_abandoned;   /* the last goal ended with moves that others were to make */
 	bool is_asked;
 	struct rebalance_plan plan;   /* the goal's moves that are left; valid while MOVING */
 	struct partition_set ordered; /* given out, and not known to have ended */

@@ -184,8 +184,8 @@ void sim_end_resizes(struct sim *sim)
 	for (uint32_t i = 0; i < sim->node_count; i++) {
 		struct server *server = sim_server_of(sim, i);
 
-		server->is_away = server->is_away && !is_missed(sim, i) &&
-				  prng_below(dice_of(sim), 2);
+		server->is_away =
+			server->is_away && !is_missed(sim, i) && prng_below(dice_of(sim), 2);
 	}
 	/* Nobody is there to take anything, or has room for it. */
 	if (are_all_leaving(sim) || sim->history.is_evicting)
