@@ -630,6 +630,9 @@ static void seeds_that_failed_once_do_not(void)
 		{ 2064459, 0, 0 },
 		/* A node that had been cut off knew of a member's next life when all told all again, half a minute later. */
 		{ 4067041, 0, 0 },
+		/* A rebalance that not all had heard of did not end at those who had. */
+		{ 46, 0, SIM_FAULT_RESIZE },
+		{ 125, 0, SIM_FAULT_RESIZE },
 		/* The judge was wrong: of counters that begin anew, of nodes that are no members, of sight lost in the turn of a
 		 * claim, of an epoch that died with all who had heard of it, of requests parked before and after a long sleep,
 		 * of a counter as it was before it began anew at an owner that died; it
