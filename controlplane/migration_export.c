@@ -181,16 +181,7 @@ static bool has_room(const struct sync_batch_writer *writer)
 
 static void add(struct sync_batch_writer *writer, const struct record *record)
 {
-	const struct sync_record sync = {
-		.version = record->version,
-		.expires_at_ms = record->expires_at_ms,
-		.key = record->key,
-		.value = record->value,
-		.value_size = record->value_size,
-		.key_size = record->key_size,
-		.is_tombstone = record->is_tombstone,
-	};
-	bool is_added = sync_batch_writer_add(writer, &sync);
+	bool is_added = sync_batch_writer_add(writer, record);
 
 	assert(is_added);
 	(void)is_added;

@@ -98,23 +98,12 @@ static bool make_room(struct apply_buffer *buffer, const struct sync_batch *batc
 static void fill(struct apply_buffer *buffer, const struct sync_batch *batch)
 {
 	struct sync_batch copy = *batch;
-	struct sync_record sync;
 	size_t offset = 0;
 
 	memcpy(buffer->bytes, batch->records, batch->records_size);
 	copy.records = buffer->bytes;
-	for (uint32_t i = 0; i < batch->count; i++) {
-		sync_batch_next(&copy, &offset, &sync);
-		buffer->records[i] = (struct record){
-			.version = sync.version,
-			.expires_at_ms = sync.expires_at_ms,
-			.key = sync.key,
-			.value = sync.value,
-			.value_size = sync.value_size,
-			.key_size = sync.key_size,
-			.is_tombstone = sync.is_tombstone,
-		};
-	}
+	for (uint32_t i = 0; i < batch->count; i++)
+		sync_batch_next(&copy, &offset, &buffer->records[i]);
 }
 
 static void apply(struct migration_import *import, const struct sync_batch *batch)

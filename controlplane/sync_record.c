@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "dataplane/wire_codec.h"
+#include "storage/record.h"
 
 enum batch_offset {
 	AT_JOB = 0,
@@ -41,7 +42,7 @@ void sync_batch_writer_init(struct sync_batch_writer *writer, uint8_t *bytes, si
 	writer->count = 0;
 }
 
-bool sync_batch_writer_add(struct sync_batch_writer *writer, const struct sync_record *record)
+bool sync_batch_writer_add(struct sync_batch_writer *writer, const struct record *record)
 {
 	size_t size = SYNC_RECORD_HEADER_SIZE + (size_t)record->key_size + record->value_size;
 	uint8_t *at = writer->bytes + writer->size;
@@ -76,7 +77,7 @@ size_t sync_batch_writer_finish(struct sync_batch_writer *writer, const struct s
 	return sync_frame_seal(writer->bytes, batch->kind, writer->size - SYNC_FRAME_HEADER_SIZE);
 }
 
-static bool record_is_valid(const struct sync_record *record)
+static bool record_is_valid(const struct record *record)
 {
 	if (record->version == 0 || record->key_size == 0 || record->key_size > KEY_SIZE_MAX)
 		return false;
@@ -86,7 +87,7 @@ static bool record_is_valid(const struct sync_record *record)
 }
 
 /* The record at 'at' of which 'size' bytes are there. Returns its size, 0 when it is malformed. */
-static size_t read_record(const uint8_t *at, size_t size, struct sync_record *record)
+static size_t read_record(const uint8_t *at, size_t size, struct record *record)
 {
 	size_t record_size;
 
@@ -106,7 +107,7 @@ static size_t read_record(const uint8_t *at, size_t size, struct sync_record *re
 
 static bool records_are_valid(const struct sync_batch *batch)
 {
-	struct sync_record record;
+	struct record record;
 	size_t offset = 0;
 
 	for (uint32_t i = 0; i < batch->count; i++) {
@@ -140,7 +141,7 @@ int sync_batch_decode(struct sync_batch *batch, const struct sync_frame *frame)
 	return records_are_valid(batch) ? 0 : -EINVAL;
 }
 
-bool sync_batch_next(const struct sync_batch *batch, size_t *offset, struct sync_record *record)
+bool sync_batch_next(const struct sync_batch *batch, size_t *offset, struct record *record)
 {
 	size_t size = read_record(batch->records + *offset, batch->records_size - *offset, record);
 

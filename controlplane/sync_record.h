@@ -38,16 +38,7 @@
 
 static_assert(SYNC_BATCH_FRAME_SIZE_MIN <= SYNC_FRAME_SIZE_MAX, "a frame holds any record");
 
-/* An item, or the removal of its key. */
-struct sync_record {
-	uint64_t version;
-	uint64_t expires_at_ms; /* unix milliseconds, 48 bits; 0 = never, and in a tombstone */
-	const uint8_t *key;
-	const uint8_t *value; /* not looked at when value_size is 0 */
-	uint16_t value_size;  /* bytes; 0 in a tombstone */
-	uint8_t key_size;     /* 1..KEY_SIZE_MAX bytes */
-	bool is_tombstone;
-};
+struct record; /* storage/record.h */
 
 struct sync_batch {
 	enum sync_frame_kind kind; /* SYNC_FRAME_BATCH or SYNC_FRAME_DELTA */
@@ -78,7 +69,7 @@ struct sync_batch_writer {
 void sync_batch_writer_init(struct sync_batch_writer *writer, uint8_t *bytes, size_t size_max);
 
 /* False, and nothing changed, when the record does not fit any more. */
-bool sync_batch_writer_add(struct sync_batch_writer *writer, const struct sync_record *record);
+bool sync_batch_writer_add(struct sync_batch_writer *writer, const struct record *record);
 
 /* Completes the frame: 'batch' says kind, job, attempt, partition and first. Returns its size. */
 size_t sync_batch_writer_finish(struct sync_batch_writer *writer, const struct sync_batch *batch);
@@ -89,6 +80,6 @@ size_t sync_batch_writer_finish(struct sync_batch_writer *writer, const struct s
 int sync_batch_decode(struct sync_batch *batch, const struct sync_frame *frame);
 
 /* Walks the records of a decoded batch; '*offset' is 0 at the start. False after the last one. */
-bool sync_batch_next(const struct sync_batch *batch, size_t *offset, struct sync_record *record);
+bool sync_batch_next(const struct sync_batch *batch, size_t *offset, struct record *record);
 
 #endif

@@ -13,9 +13,9 @@ struct record {
 	uint64_t version;
 	uint64_t expires_at_ms; /* unix milliseconds, 48 bits; 0 = never, and in a tombstone */
 	const uint8_t *key;
-	const uint8_t *value;
-	uint16_t value_size; /* bytes; 0 in a tombstone */
-	uint8_t key_size;    /* bytes */
+	const uint8_t *value; /* not looked at when value_size is 0 */
+	uint16_t value_size;  /* bytes; 0 in a tombstone */
+	uint8_t key_size;     /* 1..KEY_SIZE_MAX bytes */
 	bool is_tombstone;
 };
 

@@ -6,6 +6,7 @@
 
 #include "controlplane/sync_message.h"
 #include "controlplane/sync_record.h"
+#include "storage/record.h"
 #include "tests/fuzz/fuzz.h"
 
 #define INPUT_SIZE_MAX 8192u
@@ -35,7 +36,7 @@ static void check_message(const struct sync_frame *frame)
 	FUZZ_CHECK(memcmp(bytes + SYNC_FRAME_HEADER_SIZE, written.payload, written.size) == 0);
 }
 
-static void check_record(const struct sync_record *record, const struct sync_frame *frame)
+static void check_record(const struct record *record, const struct sync_frame *frame)
 {
 	const uint8_t *end = frame->payload + frame->size;
 
@@ -52,7 +53,7 @@ static void check_batch(const struct sync_frame *frame)
 {
 	static uint8_t bytes[SYNC_FRAME_SIZE_MAX];
 	struct sync_batch_writer writer;
-	struct sync_record record;
+	struct record record;
 	struct sync_batch batch;
 	struct sync_batch again;
 	struct sync_frame written;
@@ -149,7 +150,7 @@ static size_t write_batch(uint8_t *data, unsigned *seed)
 
 	sync_batch_writer_init(&writer, frame, sizeof(frame));
 	for (uint32_t left = fuzz_below(seed, 5); left > 0; left--) {
-		struct sync_record record = {
+		struct record record = {
 			.version = fuzz_interesting(seed, 64),
 			.key = words,
 			.key_size = (uint8_t)(fuzz_below(seed, 6) + 1),
@@ -252,7 +253,7 @@ static void change_record(uint8_t *data, size_t size, unsigned *seed)
 	uint32_t frame_number = fuzz_below(seed, count);
 	uint8_t *at = data + bounds[frame_number];
 	size_t frame_size = bounds[frame_number + 1] - bounds[frame_number];
-	struct sync_record record;
+	struct record record;
 	struct sync_frame frame;
 	struct sync_batch batch;
 	size_t offset = 0;

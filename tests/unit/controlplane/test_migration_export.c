@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "controlplane/sync_record.h"
+#include "storage/record.h"
 #include "storage/version.h"
 #include "tests/unit/unit.h"
 #include "tests/unit/unit_dataplane.h"
@@ -139,7 +140,7 @@ static void unmark(struct scene *scene)
 static void take_frame(struct scene *scene, enum sync_frame_kind kind, uint64_t first,
 		       uint32_t count, const uint8_t *bytes, size_t size)
 {
-	struct sync_record record;
+	struct record record;
 	struct sync_frame frame;
 	struct sync_batch batch;
 	size_t offset = 0;

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "controlplane/sync_record.h"
+#include "storage/record.h"
 #include "storage/version.h"
 #include "tests/unit/unit.h"
 #include "tests/unit/unit_dataplane.h"
@@ -121,12 +122,12 @@ static void add(struct scene *scene, uint64_t number, uint64_t version, uint32_t
 {
 	static const uint8_t value[VALUE_SIZE_MAX];
 	uint8_t key[UNIT_KEY_SIZE] = "unit key";
-	const struct sync_record record = { .version = version,
-					    .expires_at_ms = expires_at_ms,
-					    .key = key,
-					    .key_size = UNIT_KEY_SIZE,
-					    .value = value,
-					    .value_size = (uint16_t)size };
+	const struct record record = { .version = version,
+				       .expires_at_ms = expires_at_ms,
+				       .key = key,
+				       .key_size = UNIT_KEY_SIZE,
+				       .value = value,
+				       .value_size = (uint16_t)size };
 
 	memcpy(key + UNIT_KEY_SIZE - sizeof(number), &number, sizeof(number));
 	CU_ASSERT_TRUE_FATAL(sync_batch_writer_add(&scene->writer, &record));
@@ -135,7 +136,7 @@ static void add(struct scene *scene, uint64_t number, uint64_t version, uint32_t
 static void add_tombstone(struct scene *scene, uint64_t number, uint64_t version)
 {
 	uint8_t key[UNIT_KEY_SIZE] = "unit key";
-	const struct sync_record record = {
+	const struct record record = {
 		.version = version, .key = key, .key_size = UNIT_KEY_SIZE, .is_tombstone = true
 	};
 

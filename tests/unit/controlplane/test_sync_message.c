@@ -3,6 +3,7 @@
 #include "controlplane/sync_frame.h"
 #include "controlplane/sync_message.h"
 #include "controlplane/sync_record.h"
+#include "storage/record.h"
 #include "tests/unit/unit.h"
 
 #include <errno.h>
@@ -194,29 +195,29 @@ static const struct sync_batch batch_ids = {
 	.kind = SYNC_FRAME_BATCH, .job = 7, .attempt = 2, .partition = 63, .first = 5
 };
 
-static struct sync_record item(const char *key, const char *value, uint64_t version)
+static struct record item(const char *key, const char *value, uint64_t version)
 {
-	return (struct sync_record){ .version = version,
-				     .expires_at_ms = UINT64_C(0xfedcba987654),
-				     .key = (const uint8_t *)key,
-				     .key_size = (uint8_t)strlen(key),
-				     .value = (const uint8_t *)value,
-				     .value_size = (uint16_t)strlen(value) };
+	return (struct record){ .version = version,
+				.expires_at_ms = UINT64_C(0xfedcba987654),
+				.key = (const uint8_t *)key,
+				.key_size = (uint8_t)strlen(key),
+				.value = (const uint8_t *)value,
+				.value_size = (uint16_t)strlen(value) };
 }
 
-static struct sync_record tombstone(const char *key, uint64_t version)
+static struct record tombstone(const char *key, uint64_t version)
 {
-	return (struct sync_record){ .version = version,
-				     .key = (const uint8_t *)key,
-				     .key_size = (uint8_t)strlen(key),
-				     .is_tombstone = true };
+	return (struct record){ .version = version,
+				.key = (const uint8_t *)key,
+				.key_size = (uint8_t)strlen(key),
+				.is_tombstone = true };
 }
 
 /* A frame of an item, a tombstone and an item with an empty value. */
 static size_t write_three(uint8_t *bytes)
 {
-	struct sync_record records[] = { item("apple", "red", 1), tombstone("pear", UINT64_MAX),
-					 item("plum", "", 3) };
+	struct record records[] = { item("apple", "red", 1), tombstone("pear", UINT64_MAX),
+				    item("plum", "", 3) };
 	struct sync_batch_writer writer;
 
 	sync_batch_writer_init(&writer, bytes, FRAME_SIZE);
@@ -238,7 +239,7 @@ static void test_records_come_back_equal(void)
 	uint8_t bytes[FRAME_SIZE];
 	size_t size = write_three(bytes);
 	struct sync_batch batch;
-	struct sync_record record;
+	struct record record;
 	size_t offset = 0;
 
 	CU_ASSERT_EQUAL_FATAL(decode_batch(&batch, bytes, size), 0);
@@ -271,12 +272,12 @@ static void test_the_largest_record_fits_the_smallest_buffer(void)
 	static uint8_t bytes[SYNC_BATCH_FRAME_SIZE_MIN];
 	static uint8_t value[VALUE_SIZE_MAX];
 	uint8_t key[KEY_SIZE_MAX] = { 1 };
-	struct sync_record record = { .version = 1,
-				      .key = key,
-				      .key_size = KEY_SIZE_MAX,
-				      .value = value,
-				      .value_size = VALUE_SIZE_MAX };
-	struct sync_record small = item("k", "", 2);
+	struct record record = { .version = 1,
+				 .key = key,
+				 .key_size = KEY_SIZE_MAX,
+				 .value = value,
+				 .value_size = VALUE_SIZE_MAX };
+	struct record small = item("k", "", 2);
 	struct sync_batch_writer writer;
 	struct sync_batch batch;
 	size_t size;
