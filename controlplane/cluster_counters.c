@@ -68,6 +68,8 @@ static const struct counter_row rows[] = {
 	  "Times a member was declared dead." },
 	{ "member_refutations", offsetof(struct cluster_counts, membership.refutations),
 	  "Claims about this node that it refuted." },
+	{ "member_refused_full", offsetof(struct cluster_counts, membership.refused_full),
+	  "Records of new members that this node had no room for." },
 	/* clang-format on */
 };
 
