@@ -131,6 +131,7 @@ static void heal(struct sim *sim)
 	sim_end_resizes(sim);
 	for (uint32_t i = 0; i < sim->node_count; i++) {
 		sim->servers[i].paused_us = 0;
+		sim->servers[i].out_of_buffers_until_us = 0;
 		memset(sim->servers[i].stalled_until_us, 0,
 		       sizeof(sim->servers[i].stalled_until_us));
 		if (!sim->servers[i].is_away)
@@ -180,6 +181,9 @@ static void choose(struct sim *sim)
 	sim_history_init(&sim->history, 12 + sim_below(sim, SIM_KEY_MAX - 12),
 			 sim->partition_count);
 	sim->history.story = sim->options.story;
+	if (sim_has(sim, SIM_FAULT_FULL))
+		sim->session_count = 1 + prng_below(&sim->fault_prngs[SIM_FAULT_NUMBER_FULL],
+						    sim->client_count - 1);
 	sim->is_sealed = sim_below(sim, 2);
 	sim->history.is_evicting = sim_has(sim, SIM_FAULT_EXPIRY) && sim_below(sim, 3) == 0;
 }
@@ -233,6 +237,19 @@ static void collect_shards(struct sim *sim)
 	}
 }
 
+static void collect_room(struct sim *sim)
+{
+	for (uint32_t i = 0; i < sim->node_count; i++) {
+		const struct sim_node *node = sim->servers[i].node;
+
+		if (!node)
+			continue;
+		sim->result->counts.missed += node->dataplane.node.missed;
+		sim->result->counts.crowded +=
+			unit_node_counter(&node->dataplane.node, "drop_session_table_full");
+	}
+}
+
 static void collect(struct sim *sim)
 {
 	struct sim_counts *counts = &sim->result->counts;
@@ -251,6 +268,7 @@ static void collect(struct sim *sim)
 	for (uint32_t p = 0; p < sim->partition_count; p++)
 		counts->moves += sim->epochs[p] > 0 ? sim->epochs[p] - 1 : 0;
 	collect_shards(sim);
+	collect_room(sim);
 	counts->duration_us = sim->now_us;
 	sim->result->violation = sim->history.violation;
 }

@@ -42,7 +42,9 @@
 	      "other addresses")                                                                   \
 	FAULT(OPERATORS, operators, 8,                                                             \
 	      "orders in one moment: two targets, cancels at both ends, a plan while moves run")   \
-	TRAIT(FULL, full, "one migration at a time each way, mailboxes of two frames")             \
+	FAULT(FULL, full, 5,                                                                       \
+	      "one migration at a time each way, mailboxes of two frames, fewer sessions than "    \
+	      "clients; a node is without buffers for a while")                                    \
 	TRAIT(STALE, stale, "clients sleep, keep old owners, and send with sessions that are over") \
 	TRAIT(VERSIONS, versions,                                                                  \
 	      "every second node is of a later release: unknown fields, kinds, versions")          \
@@ -113,6 +115,8 @@ struct sim_counts {
 	uint64_t damaged;  /* datagrams and frames that arrived so, and were refused */
 	uint64_t replayed; /* datagrams and frames that arrived again long after */
 	uint64_t haunted;  /* writes sent with a session that is over */
+	uint64_t crowded;  /* greetings that met a full table of sessions, at nodes that lived to the end */
+	uint64_t missed;   /* frames that found no buffer, likewise */
 	uint64_t lost;     /* clients that knew no node's address any more */
 	uint64_t renewed;  /* messages with something that only a later release knows */
 	uint64_t expired;  /* items of nodes that lived to the end */

@@ -7,6 +7,8 @@
 #include "controlplane/migration_jobs.h"
 
 #define VERIFY_US_MAX (UINT64_C(20) * 1000000)
+/* From then on any session may be replaced: SESSION_IDLE_MIN_MS and SESSION_TOUCH_MS of the slowest clock. */
+#define SESSIONS_IDLE_US (UINT64_C(45) * 1000000)
 /* Between two turns of a node: it stood still, and what had waited ended when it woke. */
 #define SLEPT_US_MIN UINT64_C(500000)
 #define PARKED_US_MAX (UINT64_C(3) * 1000000)
@@ -267,14 +269,14 @@ static void check_place(struct sim *sim, uint32_t client, uint32_t partition)
 	}
 }
 
-static void check_places(struct sim *sim)
+static void check_places(struct sim *sim, uint32_t readers)
 {
 	if (!(sim->faults & SIM_FAULT_REBIRTH) || sim->faults & SIM_FAULT_STALE ||
 	    (sim->faults & SIM_FAULT_RESIZE && sim->history.is_evicting))
 		return;
 	sim_run_for(sim, SIM_SETTLE_MS * 1000, NULL);
 	for (uint32_t key = 0; key < sim->history.key_count; key++)
-		check_place(sim, key % sim->client_count, sim->history.keys[key].partition);
+		check_place(sim, key % readers, sim->history.keys[key].partition);
 }
 
 /* A bit for each place whose node is away. */
@@ -289,6 +291,8 @@ static uint32_t away(const struct sim *sim)
 
 void sim_verify(struct sim *sim)
 {
+	uint32_t readers = sim->client_count;
+
 	for (uint32_t i = 0; i < sim->client_count; i++) {
 		sim->clients[i].is_idle = true;
 		sim->clients[i].gone = away(sim);
@@ -297,11 +301,15 @@ void sim_verify(struct sim *sim)
 	if (!sim_run_for(sim, VERIFY_US_MAX, are_clients_idle))
 		sim_history_violate(&sim->history, 5, "clients do not end");
 	sim_run_for(sim, SIM_SETTLE_MS * 1000, NULL);
-	for (uint32_t key = 0; key < sim->history.key_count; key += sim->client_count) {
+	if (sim->session_count > 0) {
+		readers = sim->session_count;
+		sim_run_for(sim, SESSIONS_IDLE_US, NULL);
+	}
+	for (uint32_t key = 0; key < sim->history.key_count; key += readers) {
 		uint64_t reads = sim->history.reads;
 		uint32_t asked = 0;
 
-		for (; asked < sim->client_count && key + asked < sim->history.key_count; asked++) {
+		for (; asked < readers && key + asked < sim->history.key_count; asked++) {
 			sim_client_verify(&sim->clients[asked], sim->now_us, key + asked);
 			sim_plan_client(sim, asked);
 		}
@@ -309,5 +317,5 @@ void sim_verify(struct sim *sim)
 		    sim->history.reads != reads + asked)
 			sim_history_violate(&sim->history, 5, "keys %u.. cannot be read", key);
 	}
-	check_places(sim);
+	check_places(sim, readers);
 }

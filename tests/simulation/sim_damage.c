@@ -124,7 +124,7 @@ static uint64_t count_drops(const struct sim_node *node)
 		for (uint32_t counter = COUNT_DROP_FIRST; counter < CORE_COUNTER_COUNT; counter++)
 			sum += core_counter_read(&cores->cores[i]->counters, counter);
 	}
-	return sum;
+	return sum + cores->missed;
 }
 
 void sim_take_damaged_frame(struct sim *sim, const struct sim_event *event)

@@ -99,6 +99,18 @@ bool sim_act_cancel(struct sim *sim)
 	return sim_cancel(sim, node, sim_below(sim, sim->partition_count));
 }
 
+bool sim_act_full(struct sim *sim)
+{
+	uint32_t node = sim_any_node(sim);
+	uint64_t duration_us = 1000u << sim_below(sim, 11);
+
+	if (!sim->servers[node].node)
+		return false;
+	sim_tell(sim, "node %u has no buffers for %.3f s", node, (double)duration_us / 1e6);
+	sim->servers[node].out_of_buffers_until_us = sim->now_us + duration_us;
+	return true;
+}
+
 bool sim_act_stall(struct sim *sim)
 {
 	uint32_t node = sim_any_node(sim), worker = sim_below(sim, sim->worker_count);

@@ -347,6 +347,7 @@ static void create_dataplane(struct sim_node *node)
 		.memory_limit_bytes = node->options.memory_bytes,
 		.is_evicting = node->options.is_evicting,
 		.mailbox_capacity = node->options.mailbox_capacity,
+		.session_count = node->options.session_count,
 		.number = node->options.place,
 		.life = node->options.generation,
 	};

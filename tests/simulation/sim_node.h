@@ -61,6 +61,7 @@ struct sim_node_options {
 	uint64_t ring_size;
 	uint32_t job_max;          /* migrations each way */
 	uint32_t mailbox_capacity; /* 0 = that of a unit node */
+	uint32_t session_count;    /* of a worker, likewise */
 	uint64_t generation;
 	struct sim_clock clock;
 	const uint32_t *homes; /* of each node: see sim_node_address() */

@@ -96,6 +96,7 @@ void sim_start_node(struct sim *sim, uint32_t index)
 		.ring_size = DELTA_RING_SIZE_MIN,
 		.job_max = sim_has(sim, SIM_FAULT_FULL) ? 1 : 4,
 		.mailbox_capacity = sim_has(sim, SIM_FAULT_FULL) ? 2 : 0,
+		.session_count = sim->session_count,
 		.generation = generation(sim, server),
 		.weight = sim_draw_weight(sim, index),
 		.is_auto = sim->is_auto,
@@ -122,6 +123,7 @@ void sim_start_node(struct sim *sim, uint32_t index)
 	memset(server->parked_since_us, 0, sizeof(server->parked_since_us));
 	memset(server->fenced_since_us, 0, sizeof(server->fenced_since_us));
 	memset(server->stalled_until_us, 0, sizeof(server->stalled_until_us));
+	server->out_of_buffers_until_us = 0;
 	server->bus = sim_create_bus(sim);
 	server->node = sim_node_create(&options);
 	create_watch(sim, server);
@@ -318,6 +320,8 @@ static void happen(struct sim *sim, const struct sim_event *event)
 	struct sim_node *node = server->node;
 
 	sim_node_stall(node, stalled_workers(sim, server));
+	unit_node_set_out_of_buffers(&node->dataplane.node,
+				     server->out_of_buffers_until_us > sim->now_us);
 	switch (event->kind) {
 	case EVENT_TURN:
 		turn(sim, event);

@@ -60,6 +60,7 @@ struct server {
 	uint16_t weight;
 	bool saw_majority;  /* when its migrations were last looked at */
 	uint64_t stalled_until_us[SIM_WORKER_MAX];
+	uint64_t out_of_buffers_until_us;
 	uint64_t looked_us; /* at what is parked */
 	uint64_t parked_since_us[SIM_PARTITION_MAX];
 	bool was_moving; /* a migration, after the turn before */
@@ -127,8 +128,9 @@ struct sim {
 	uint32_t client_count;
 	uint32_t faults;
 	uint32_t steps_left;
-	bool is_auto;   /* nodes rebalance when members change */
-	bool is_sealed; /* the bus has a key */
+	bool is_auto;           /* nodes rebalance when members change */
+	uint32_t session_count; /* of a worker; 0 = enough for all clients */
+	bool is_sealed;         /* the bus has a key */
 	bool is_healed;
 	struct server servers[SIM_NODE_MAX];
 	uint32_t homes[SIM_NODE_MAX];  /* at which address of the bus each node is, */

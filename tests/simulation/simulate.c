@@ -177,6 +177,8 @@ static void add(struct totals *totals, const struct sim_counts *counts)
 	totals->counts.renewed += counts->renewed;
 	totals->counts.haunted += counts->haunted;
 	totals->counts.lost += counts->lost;
+	totals->counts.crowded += counts->crowded;
+	totals->counts.missed += counts->missed;
 	totals->counts.replayed += counts->replayed;
 	totals->counts.departures += counts->departures;
 	totals->counts.expired += counts->expired;
@@ -209,6 +211,9 @@ static void print_totals(const struct totals *totals)
 		printf(", %" PRIu64 " replayed", counts->replayed);
 	if (counts->haunted)
 		printf(", %" PRIu64 " writes in sessions that are over", counts->haunted);
+	if (counts->crowded + counts->missed)
+		printf(", %" PRIu64 " greetings without room, %" PRIu64 " frames without a buffer",
+		       counts->crowded, counts->missed);
 	if (counts->lost)
 		printf(", %" PRIu64 " times a client knew no address any more", counts->lost);
 	if (counts->renewed)

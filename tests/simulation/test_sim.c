@@ -514,6 +514,9 @@ static void run_with(uint32_t fault, struct sim_counts *counts)
 		CU_ASSERT_EQUAL(result.violation.invariant, 0);
 		counts->stalls += result.counts.stalls;
 		counts->departures += result.counts.departures;
+		counts->unknown += result.counts.unknown;
+		counts->crowded += result.counts.crowded;
+		counts->missed += result.counts.missed;
 		counts->moves += result.counts.moves;
 		for (uint32_t i = 0; i < SIM_LIMIT_COUNT; i++)
 			counts->limits[i] += result.counts.limits[i];
@@ -551,6 +554,17 @@ static void clusters_that_grow_and_shrink_keep_what_they_have(void)
 	run_with(SIM_FAULT_NUMBER_RESIZE, &counts);
 	CU_ASSERT(counts.departures > 0);
 	CU_ASSERT_EQUAL(counts.limits[0] + counts.limits[1] + counts.limits[2], 0);
+}
+
+/* No write is in doubt: a session in use is not given to another client. */
+static void what_finds_no_room_is_refused_and_counted(void)
+{
+	struct sim_counts counts;
+
+	run_with(SIM_FAULT_NUMBER_FULL, &counts);
+	CU_ASSERT_EQUAL(counts.unknown, 0);
+	CU_ASSERT(counts.crowded > 0);
+	CU_ASSERT(counts.missed > 0);
 }
 
 static void a_worker_that_stands_still_is_noticed_and_waited_for(void)
@@ -735,6 +749,7 @@ int main(void)
 		UNIT_TEST(nodes_return_with_older_generations_and_elsewhere),
 		UNIT_TEST(orders_that_meet_end_in_one_owner),
 		UNIT_TEST(clusters_that_grow_and_shrink_keep_what_they_have),
+		UNIT_TEST(what_finds_no_room_is_refused_and_counted),
 		UNIT_TEST(a_worker_that_stands_still_is_noticed_and_waited_for),
 		UNIT_TEST(partitions_move_whatever_the_fault),
 		UNIT_TEST(seeds_that_failed_once_do_not),

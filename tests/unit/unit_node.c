@@ -42,6 +42,19 @@ static struct rte_mempool *mbuf_pool(void)
 	return pool;
 }
 
+/* A pool whose one buffer is taken. */
+static struct rte_mempool *empty_pool(void)
+{
+	struct rte_mempool *pool = rte_mempool_lookup("unit_node_empty");
+
+	if (pool)
+		return pool;
+	pool = rte_pktmbuf_pool_create("unit_node_empty", 1, 0, sizeof(struct core_mail),
+				       RTE_MBUF_DEFAULT_BUF_SIZE, SOCKET_ID_ANY);
+	require(pool && rte_pktmbuf_alloc(pool), "no empty pool");
+	return pool;
+}
+
 void unit_node_mac(uint8_t mac[6], uint32_t number)
 {
 	memcpy(mac, node_mac, 6);
@@ -276,11 +289,20 @@ void unit_node_settle(struct unit_node *node)
 
 /* ---- packets ---- */
 
+void unit_node_set_out_of_buffers(struct unit_node *node, bool is_out)
+{
+	node->shared->pool = is_out ? empty_pool() : mbuf_pool();
+}
+
 void unit_node_receive(struct unit_node *node, uint32_t worker, const uint8_t *const *frames,
 		       const size_t *sizes, uint32_t count)
 {
 	struct rte_mbuf *mbufs[PORT_BURST_MAX];
 
+	if (node->shared->pool != mbuf_pool()) {
+		node->missed += count;
+		count = 0;
+	}
 	for (uint32_t i = 0; i < count; i++) {
 		mbufs[i] = rte_pktmbuf_alloc(mbuf_pool());
 		require(mbufs[i], "out of mbufs: leaked?");

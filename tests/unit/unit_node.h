@@ -40,6 +40,7 @@ struct unit_node {
 	uint8_t buffer_noise; /* what stands around each frame in its buffer; 0 = what was there */
 	uint64_t route_serial;
 	uint64_t stalled; /* bit i: worker i stands still; it takes no mail, and nothing that it parked */
+	uint64_t missed;  /* frames that found no buffer, as network cards count them */
 	uint32_t reply_count;
 	struct rte_mbuf *replies[UNIT_NODE_REPLY_MAX];
 };
@@ -50,6 +51,9 @@ void unit_node_destroy(struct unit_node *node);
 
 /* Takes 'table' for the node's routes, as dataplane_set_routes() does; cores see it at once. */
 void unit_node_set_routes(struct unit_node *node, struct route_table *table);
+
+/* Until it is called again there is no buffer for what arrives or is begun, as when all of the node's pool are taken; or there is. */
+void unit_node_set_out_of_buffers(struct unit_node *node, bool is_out);
 
 /* What a turn does with parked requests; unit_node_set_routes() does it too. */
 void unit_node_unpark(struct unit_node *node);

@@ -195,6 +195,30 @@ static void what_was_parked_is_forwarded_to_the_new_owner(void)
 }
 
 /* Who had it forwarded is told by the old owner whom to ask: there is no second hop. */
+/* The node has lost every buffer but those that hold what it took in. */
+static void what_was_parked_is_answered_without_another_buffer(void)
+{
+	struct story *story = story_begin(1);
+	struct unit_node *node = &story->cluster.nodes[A];
+	struct unit_datagram write, read;
+
+	make(story, &write, WIRE_INCREMENT, MOVING);
+	CU_ASSERT_TRUE(ask(story, &write));
+	set_access(story, ROUTE_WRITES_PARKED);
+	make(story, &write, WIRE_INCREMENT, MOVING);
+	CU_ASSERT_FALSE(ask(story, &write));
+	unit_node_set_out_of_buffers(node, true);
+	make(story, &read, WIRE_GET, MOVING);
+	CU_ASSERT_FALSE(ask(story, &read));
+	CU_ASSERT_EQUAL(node->missed, 1);
+	set_access(story, ROUTE_SERVED);
+	CU_ASSERT_TRUE(hear(story));
+	CU_ASSERT_EQUAL(number(story), 2);
+	unit_node_set_out_of_buffers(node, false);
+	CU_ASSERT_TRUE(ask(story, &read));
+	story_end(story);
+}
+
 static void what_was_forwarded_and_parked_is_disowned(void)
 {
 	struct story *story = story_begin(1);
@@ -376,6 +400,7 @@ int main(void)
 		UNIT_TEST(what_was_parked_goes_on_when_the_fence_comes_down),
 		UNIT_TEST(reads_wait_behind_the_second_fence),
 		UNIT_TEST(what_was_parked_is_forwarded_to_the_new_owner),
+		UNIT_TEST(what_was_parked_is_answered_without_another_buffer),
 		UNIT_TEST(what_was_forwarded_and_parked_is_disowned),
 		UNIT_TEST(what_was_forwarded_and_parked_goes_on_after_an_abort),
 		UNIT_TEST(refused_requests_may_come_again),
