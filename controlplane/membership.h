@@ -236,8 +236,9 @@ const struct member *membership_pick(struct membership *membership, bool is_dead
 /* When this node last saw a majority: 'now_ms' or little less while all is well. It is the earlier
  * of two moments: when more than half of all members that did not leave were last thought alive,
  * and when so many of them, at most MEMBERSHIP_HEARD_COUNT_MAX, were last heard of themselves. The
- * latter notices a cut long before the suspicions do. A node fences its partitions when this lies
- * too far back, and must not claim any while membership_sees_majority() is false.
+ * latter notices a cut long before the suspicions do. A stalled node answers nobody and is declared
+ * dead: it sees no majority from then on, unless it has no others. A node fences its partitions
+ * when this lies too far back, and must not claim any while membership_sees_majority() is false.
  */
 uint64_t membership_majority_seen_ms(const struct membership *membership, uint64_t now_ms);
 /* Within the last MEMBERSHIP_MAJORITY_WINDOW_MS. */

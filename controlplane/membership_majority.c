@@ -15,9 +15,16 @@ static bool is_majority_alive(const struct membership *membership)
 	return 2 * membership->table.state_counts[MEMBER_ALIVE] > electorate(membership);
 }
 
+/* A node with a stalled worker hears the others, who do not hear it: they think it dead, and may claim what it has. */
+static bool is_among_majority(const struct membership *membership)
+{
+	return is_majority_alive(membership) &&
+	       (!membership->is_stalled || electorate(membership) == 1);
+}
+
 void membership_note_majority(struct membership *membership, uint64_t now_ms)
 {
-	if (is_majority_alive(membership))
+	if (is_among_majority(membership))
 		membership->majority_lost_ms = 0;
 	else if (membership->majority_lost_ms == 0)
 		membership->majority_lost_ms = now_ms;
@@ -59,7 +66,7 @@ uint64_t membership_majority_seen_ms(const struct membership *membership, uint64
 
 bool membership_sees_majority(const struct membership *membership, uint64_t now_ms)
 {
-	return is_majority_alive(membership) &&
+	return is_among_majority(membership) &&
 	       now_ms - membership_majority_seen_ms(membership, now_ms) <=
 		       MEMBERSHIP_MAJORITY_WINDOW_MS;
 }

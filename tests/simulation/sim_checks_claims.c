@@ -41,6 +41,7 @@ static void note_fence(struct sim *sim, const struct migration_source *source)
 	claim->fence.job = source->job.job;
 	claim->fence.attempt = source->job.attempt;
 	claim->fence.number = source->fence;
+	claim->fence.seen_us = sim->now_us;
 	sim_history_mark(&sim->history, source->job.partition, SIM_AT_FENCE);
 }
 
@@ -105,6 +106,18 @@ static bool is_back(const struct sim *sim, const struct migration_target *target
 	       !sim_node_is_fenced(server->node, target->job.partition);
 }
 
+/* Whether the source, thought dead, has neither stopped serving nor stood still since that fence. */
+static bool has_never_stopped(const struct sim *sim, const struct sim_claim *claim,
+			      const struct migration_target *target)
+{
+	const struct server *server = source_of(sim, target);
+
+	return target->peer == MIGRATION_PEER_SUSPECTED_DEAD && server && is_open(sim, server) &&
+	       server->closed_us < claim->fence.seen_us &&
+	       server->paused_us < claim->fence.seen_us &&
+	       sim_node_serves(server->node, target->job.partition);
+}
+
 /* Whether maps that make a majority have the claim, or something later. */
 static bool is_majority_told(const struct sim *sim, uint32_t partition, uint32_t epoch)
 {
@@ -141,6 +154,11 @@ static void note_claim(struct sim *sim, uint32_t index, const struct migration_t
 		sim_history_violate(&sim->history, 1,
 				    "node %u claims partition %u without a majority in sight",
 				    index, target->job.partition);
+	if (is_known && has_never_stopped(sim, claim, target))
+		sim_history_violate(
+			&sim->history, 1,
+			"node %u claims partition %u, which its source has served all the time",
+			index, target->job.partition);
 	sim_tell(sim, "node %u claims partition %u%s", index, target->job.partition,
 		 claim->is_limit ? ", whose source wrote on while it was being cut off" : "");
 }

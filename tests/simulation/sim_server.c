@@ -274,6 +274,8 @@ static void turn(struct sim *sim, const struct sim_event *event)
 	sim_node_turn(node, sim->now_us);
 	watch(sim, event->node);
 	server->is_back |= sim_node_is_open(node);
+	if (!sim_node_is_open(node))
+		server->closed_us = sim->now_us;
 	sim_check_parking(sim, event->node);
 	check_migrations(sim, event->node);
 	if (migrator_is_idle(node->migrator) && dataplane_parked(&node->dataplane.dataplane) == 0) {
@@ -290,8 +292,8 @@ static void turn(struct sim *sim, const struct sim_event *event)
 /* Of the worker that the frame is for. */
 static uint64_t stalled_until_us(const struct server *server, const struct sim_event *frame)
 {
-	return server->stalled_until_us[sim_node_worker_of(server->node, frame->bytes,
-						   frame->size)];
+	return server
+		->stalled_until_us[sim_node_worker_of(server->node, frame->bytes, frame->size)];
 }
 
 bool sim_put_off(struct sim *sim, struct sim_event *event)

@@ -53,6 +53,7 @@ struct server {
 	uint64_t turn_us;   /* of the TURN event that counts */
 	uint32_t vain_turns; /* since something reached it */
 	uint64_t paused_us; /* stands still until then */
+	uint64_t closed_us; /* when its fence was last seen closed */
 	struct bus_crypto *bus; /* of this life */
 	bool has_ended;     /* its process would, after the present event */
 	bool has_left;      /* likewise, as it was asked to */
@@ -91,6 +92,7 @@ struct sim_claim {
 		uint64_t job;
 		uint32_t attempt;
 		uint32_t number;
+		uint64_t seen_us;
 	} fence; /* what was known then is marked in the history */
 	uint64_t job;
 	uint32_t epoch;

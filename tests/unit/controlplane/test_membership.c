@@ -759,6 +759,28 @@ static void test_the_majority_is_of_all_who_did_not_leave(void)
 	end();
 }
 
+/* It hears the others, who do not hear it. */
+static void test_a_stalled_node_sees_no_majority(void)
+{
+	struct membership_event stalled = { .kind = MEMBERSHIP_STALLED, .is_stalled = true };
+	uint64_t stalled_ms;
+
+	begin();
+	step(&stalled);
+	CU_ASSERT_TRUE(sees_majority()); /* of itself */
+	for (uint64_t id = 2; id <= 3; id++)
+		hear(id, 1, 1, 1);
+	CU_ASSERT_FALSE(sees_majority());
+	stalled_ms = now_ms;
+	now_ms += 1000;
+	hear(2, 1, 1, 1);
+	CU_ASSERT_EQUAL(membership_majority_seen_ms(machine, now_ms), stalled_ms);
+	stalled.is_stalled = false;
+	step(&stalled);
+	CU_ASSERT_TRUE(sees_majority());
+	end();
+}
+
 static void hear_from(uint64_t id)
 {
 	struct membership_event event = { .kind = MEMBERSHIP_HEARD, .sender = id };
@@ -883,6 +905,7 @@ int main(void)
 		UNIT_TEST(test_a_change_of_self_is_spread_at_once),
 		UNIT_TEST(test_records_are_kept_as_they_came),
 		UNIT_TEST(test_the_majority_is_of_all_who_did_not_leave),
+		UNIT_TEST(test_a_stalled_node_sees_no_majority),
 		UNIT_TEST(test_a_cut_off_node_notices_soon),
 		UNIT_TEST(test_a_suspect_is_asked_once_more),
 		UNIT_TEST(test_an_outdated_claim_makes_the_refutation_heard_again),
