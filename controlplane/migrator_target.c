@@ -120,6 +120,11 @@ static void record_owner(const struct migrator *migrator, uint32_t partition,
 					       .owner = action->owner };
 
 	host->record_owner(host->context, &owner);
+	/* It is another's, so nothing is to be made ready first, and no other action shows it to the workers: gossip that tells the
+	 * same is no news any more.
+	 */
+	if (owner.owner != migrator->options.self)
+		host->publish(host->context);
 }
 
 /* From the word of the owner until this node serves, requests that know of it already wait. */

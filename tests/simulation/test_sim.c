@@ -649,6 +649,10 @@ static void seeds_that_failed_once_do_not(void)
 		{ 125, 0, SIM_FAULT_RESIZE },
 		/* A node that answered nobody, for one of its workers stood still, served on while it was claimed from. */
 		{ 125, 0, SIM_FAULT_DELAY | SIM_FAULT_CUT | SIM_FAULT_STALL | SIM_FAULT_AIM },
+		/* A target that was told another owner knew it, and its workers did not: their map stayed old. */
+		{ 60009, 0,
+		  SIM_FAULT_LOSS | SIM_FAULT_ISOLATE | SIM_FAULT_STALL | SIM_FAULT_REBIRTH |
+			  SIM_FAULT_FULL | SIM_FAULT_VERSIONS | SIM_FAULT_RESIZE },
 		/* The judge was wrong: of counters that begin anew, of nodes that are no members, of sight lost in the turn of a
 		 * claim, of an epoch that died with all who had heard of it, of requests parked before and after a long sleep,
 		 * of a counter as it was before it began anew at an owner that died; it

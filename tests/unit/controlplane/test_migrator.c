@@ -141,6 +141,29 @@ static void a_third_node_waits_for_its_turn(void)
 	net_close(net);
 }
 
+/* Nobody else tells it: gossip of the same is no news then. */
+static void a_target_that_is_told_another_owner_shows_it_to_its_workers(void)
+{
+	struct net *net = net_open();
+	struct peer *target = &net->peers[1];
+	const struct partition_owner claim = { .partition = P, .epoch = 2, .owner = id_of(2) };
+
+	partition_map_merge(&net->peers[0].map, &claim);
+	migrator_map_changed(net->peers[0].migrator);
+	CU_ASSERT_EQUAL(import(net, 1, P), 0);
+	for (uint32_t ms = 0; ms < 100; ms++) {
+		net->now_ms++;
+		for (uint32_t i = 0; i < 2; i++) {
+			unit_dataplane_turn(&net->peers[i].data);
+			migrator_run(net->peers[i].migrator);
+		}
+		deliver(net);
+	}
+	CU_ASSERT_EQUAL(partition_map_epoch(&target->map, P), 2);
+	CU_ASSERT_EQUAL(target->data.node.shared->route->epochs[P], 2);
+	net_close(net);
+}
+
 static void a_node_that_stops_keeps_what_is_undecided(void)
 {
 	struct net *net = net_open();
@@ -209,6 +232,7 @@ int main(void)
 		UNIT_TEST(a_cancelled_job_leaves_everything_as_it_was),
 		UNIT_TEST(a_target_without_memory_gives_up_and_says_so),
 		UNIT_TEST(a_third_node_waits_for_its_turn),
+		UNIT_TEST(a_target_that_is_told_another_owner_shows_it_to_its_workers),
 		UNIT_TEST(a_node_that_stops_keeps_what_is_undecided),
 		UNIT_TEST(what_is_no_frame_is_counted),
 		UNIT_TEST(a_later_generation_makes_new_machines),
