@@ -6,10 +6,10 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #include "controlplane/partition_orders.h"
 #include "controlplane/sync_record.h"
+#include "controlplane/world.h"
 
 /* Slots passed by one slice of a scan that finds few items, and dropped by one order. */
 #define SCAN_SLOTS_MAX 16384u
@@ -209,14 +209,6 @@ static uint64_t written(const struct sync_batch_writer *writer)
 
 /* ---- what the control thread does itself ---- */
 
-static uint64_t cpu_us(void)
-{
-	struct timespec time;
-
-	clock_gettime(CLOCK_THREAD_CPUTIME_ID, &time);
-	return (uint64_t)time.tv_sec * 1000000 + (uint64_t)time.tv_nsec / 1000;
-}
-
 static void answer(const struct migration_export *export,
 		   const struct migration_source_event *event)
 {
@@ -278,7 +270,7 @@ static void do_scan(struct migration_export *export)
 	struct kept_frame *frame = free_frame(export->batches, export->options.window);
 	struct migration_source_event event = { .kind = SOURCE_ON_SCANNED };
 	struct partition *partition = partition_of(export);
-	uint64_t began_us = cpu_us();
+	uint64_t began_us = world_cpu_us(export->options.world);
 	struct sync_batch_writer writer;
 
 	open_frame(export, &writer, frame, export->scan_size);
@@ -292,7 +284,7 @@ static void do_scan(struct migration_export *export)
 	event.items = writer.count;
 	event.bytes = written(&writer);
 	event.is_done = partition_export_is_done(partition);
-	event.cpu_us = (uint32_t)(cpu_us() - began_us);
+	event.cpu_us = (uint32_t)(world_cpu_us(export->options.world) - began_us);
 	answer(export, &event);
 }
 

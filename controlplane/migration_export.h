@@ -10,10 +10,13 @@
 #include "controlplane/migration_source.h"
 #include "dataplane/dataplane.h"
 
+struct world;
+
 struct migration_export_options {
 	struct dataplane *dataplane;
 	struct reader *reader; /* the control thread's; offline between calls */
-	uint64_t job;          /* in the frames it makes */
+	const struct world *world;
+	uint64_t job; /* in the frames it makes */
 	uint32_t attempt;
 	uint32_t partition;
 	uint32_t batch_size; /* these two as in struct migration_options */
@@ -31,7 +34,8 @@ struct migration_export_options {
 struct migration_export;
 
 /* 0, -ENOMEM or -EINVAL. */
-int migration_export_create(struct migration_export **export, const struct migration_export_options *options);
+int migration_export_create(struct migration_export **export,
+			    const struct migration_export_options *options);
 
 /* When poll() said that it rests, or once the workers are stopped. Accepts NULL. */
 void migration_export_destroy(struct migration_export *export);
@@ -40,7 +44,8 @@ void migration_export_destroy(struct migration_export *export);
  * PUBLISH_MAP, REPORT are others'. Of MARK and UNMARK it does the data plane's part; UNMARKED is answered when that is done.
  * FORWARD_PARKED goes by the routes that are set by then. Every action that is to be answered is answered exactly once, in time.
  */
-bool migration_export_do(struct migration_export *export, const struct migration_source_action *action);
+bool migration_export_do(struct migration_export *export,
+			 const struct migration_source_action *action);
 
 /* Goes on with what is under way, one slice of a scan at most; tells the machine of new deltas or of their loss. From MARK to
  * UNMARKED it never rests.
@@ -48,7 +53,9 @@ bool migration_export_do(struct migration_export *export, const struct migration
 enum migration_pace migration_export_poll(struct migration_export *export);
 
 /* The frame (sync_frame.h) that SEND_BATCH and SEND_DELTAS name, sealed and ready; it lives until released. NULL: there is none. */
-const uint8_t *migration_export_batch(const struct migration_export *export, uint64_t batch, size_t *size);
-const uint8_t *migration_export_deltas(const struct migration_export *export, uint64_t first, uint64_t last, size_t *size);
+const uint8_t *migration_export_batch(const struct migration_export *export, uint64_t batch,
+				      size_t *size);
+const uint8_t *migration_export_deltas(const struct migration_export *export, uint64_t first,
+				       uint64_t last, size_t *size);
 
 #endif

@@ -41,6 +41,7 @@ static struct migrator_task *start_export(struct migrator *migrator,
 	const struct migration_export_options export_options = {
 		.dataplane = options->dataplane,
 		.reader = options->reader,
+		.world = options->world,
 		.job = job->job,
 		.attempt = job->attempt,
 		.partition = job->partition,

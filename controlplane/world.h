@@ -17,6 +17,7 @@ struct world {
 	uint64_t (*now_ms)(void *context);  /* monotonic; never jumps; unrelated to the calendar */
 	uint64_t (*unix_ms)(void *context); /* the calendar: may jump; for records, not time-outs */
 	void (*random_bytes)(void *context, void *bytes, size_t size);
+	uint64_t (*cpu_us)(void *context); /* that the calling thread has used so far */
 	void *context;
 };
 
@@ -31,6 +32,11 @@ static inline uint64_t world_now_ms(const struct world *world)
 static inline uint64_t world_unix_ms(const struct world *world)
 {
 	return world->unix_ms(world->context);
+}
+
+static inline uint64_t world_cpu_us(const struct world *world)
+{
+	return world->cpu_us(world->context);
 }
 
 static inline void world_random_bytes(const struct world *world, void *bytes, size_t size)

@@ -7,24 +7,30 @@
 #include <sys/random.h>
 #include <time.h>
 
-static uint64_t clock_ms(clockid_t clock)
+static uint64_t clock_us(clockid_t clock)
 {
 	struct timespec time;
 
 	clock_gettime(clock, &time);
-	return (uint64_t)time.tv_sec * 1000 + (uint64_t)time.tv_nsec / 1000000;
+	return (uint64_t)time.tv_sec * 1000000 + (uint64_t)time.tv_nsec / 1000;
 }
 
 static uint64_t os_now_ms(void *context)
 {
 	(void)context;
-	return clock_ms(CLOCK_MONOTONIC);
+	return clock_us(CLOCK_MONOTONIC) / 1000;
 }
 
 static uint64_t os_unix_ms(void *context)
 {
 	(void)context;
-	return clock_ms(CLOCK_REALTIME);
+	return clock_us(CLOCK_REALTIME) / 1000;
+}
+
+static uint64_t os_cpu_us(void *context)
+{
+	(void)context;
+	return clock_us(CLOCK_THREAD_CPUTIME_ID);
 }
 
 /* getrandom fails only for a bad pointer or a kernel without it: nothing a node could go on with.
@@ -52,5 +58,6 @@ void world_os_init(struct world *world)
 		.now_ms = os_now_ms,
 		.unix_ms = os_unix_ms,
 		.random_bytes = os_random_bytes,
+		.cpu_us = os_cpu_us,
 	};
 }

@@ -15,6 +15,7 @@
 #include "controlplane/migration_export.h"
 #include "controlplane/migration_import.h"
 #include "controlplane/sync_record.h"
+#include "controlplane/world.h"
 #include "tests/unit/unit.h"
 #include "tests/unit/unit_dataplane.h"
 
@@ -40,6 +41,7 @@ static const char *const stage_names[STAGE_COUNT] = {
 };
 
 struct bench {
+	struct world world;
 	struct unit_dataplane source;
 	struct unit_dataplane target;
 	struct migration_export *export;
@@ -139,6 +141,7 @@ static void create_ends(struct bench *bench)
 	const struct migration_export_options export = {
 		.dataplane = &bench->source.dataplane,
 		.reader = &bench->source.reader,
+		.world = &bench->world,
 		.job = 1,
 		.attempt = 1,
 		.batch_size = BATCH_SIZE,
@@ -315,6 +318,7 @@ int main(int argc, char **argv)
 
 	require(bench && value_size <= VALUE_SIZE_MAX && keys > 0, "usage: [VALUE_SIZE [KEYS]]");
 	unit_eal_init();
+	world_os_init(&bench->world);
 	open_nodes(bench, value_size, keys);
 	open_crypto(bench);
 	for (uint32_t i = 0; i < MOVES; i++)

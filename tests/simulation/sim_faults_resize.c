@@ -170,13 +170,21 @@ void sim_plan_return(struct sim *sim, uint32_t index)
 		return_in(sim, index, 100000 + prng_below(dice_of(sim), AWAY_US_MAX));
 }
 
-static bool are_all_leaving(const struct sim *sim)
+static bool is_staying(const struct sim *sim, uint32_t index)
 {
-	for (uint32_t i = 0; i < sim->node_count; i++) {
-		if (!sim->servers[i].is_away && !is_leaving(sim, i))
-			return false;
-	}
-	return true;
+	const struct sim_node *node = sim->servers[index].node;
+
+	return !sim->servers[index].is_away &&
+	       (!node || cluster_phase(node->cluster) < CLUSTER_LEAVING);
+}
+
+static bool is_anyone_staying(const struct sim *sim)
+{
+	bool is_any = false;
+
+	for (uint32_t i = 0; i < sim->node_count; i++)
+		is_any |= is_staying(sim, i);
+	return is_any;
 }
 
 void sim_end_resizes(struct sim *sim)
@@ -188,6 +196,6 @@ void sim_end_resizes(struct sim *sim)
 			server->is_away && !is_missed(sim, i) && prng_below(dice_of(sim), 2);
 	}
 	/* Nobody is there to take anything, or has room for it. */
-	if (are_all_leaving(sim) || sim->history.is_evicting)
+	if (!is_anyone_staying(sim) || sim->history.is_evicting)
 		take_back_leave(sim);
 }

@@ -12,6 +12,7 @@
 #include "dataplane/wire_codec.h"
 
 #define FENCE_MS 5000u
+#define SLICE_CPU_US 25u
 #define FRAME_SIZE 2048u
 
 static void require(bool what, const char *text)
@@ -42,6 +43,15 @@ static void random_bytes(void *context, void *bytes, size_t size)
 
 	for (size_t i = 0; i < size; i++)
 		((uint8_t *)bytes)[i] = (uint8_t)(prng_next(&node->prng) >> 32);
+}
+
+/* A slice of a scan, which is between two calls, costs the same on every machine. */
+static uint64_t cpu_us(void *context)
+{
+	struct sim_node *node = context;
+
+	node->cpu_us += SLICE_CPU_US;
+	return node->cpu_us;
 }
 
 uint32_t sim_node_address(uint32_t index, uint32_t home)
@@ -367,7 +377,7 @@ struct sim_node *sim_node_create(const struct sim_node_options *options)
 	node->now_us = by_own_clock(node, options->now_us);
 	node->told_ms = node->now_us / 1000;
 	prng_init(&node->prng, options->seed);
-	node->world = (struct world){ now_ms, unix_ms, random_bytes, node };
+	node->world = (struct world){ now_ms, unix_ms, random_bytes, cpu_us, node };
 	node->log = *options->log;
 	node->log.world = &node->world;
 	create_dataplane(node);
@@ -494,7 +504,8 @@ void sim_node_take_frame(struct sim_node *node, uint64_t now_us, const uint8_t *
 	const uint8_t *frames[1] = { frame };
 
 	set_clocks(node, now_us);
-	unit_node_receive(&node->dataplane.node, sim_node_worker_of(node, frame, size), frames, &size, 1);
+	unit_node_receive(&node->dataplane.node, sim_node_worker_of(node, frame, size), frames,
+			  &size, 1);
 	send_frames(node);
 }
 
@@ -634,7 +645,6 @@ bool sim_node_is_settled(const struct sim_node *node)
 			return false;
 	}
 	return sim_node_is_open(node) && cluster_phase(node->cluster) == CLUSTER_MEMBER &&
-	       migrator_is_idle(node->migrator) &&
-	       migrator_count(node->migrator) == 0 &&
+	       migrator_is_idle(node->migrator) && migrator_count(node->migrator) == 0 &&
 	       !migrator_binding_is_announcing(node->binding);
 }

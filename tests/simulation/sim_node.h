@@ -89,6 +89,7 @@ struct sim_node {
 	struct sim_node_options options;
 	uint64_t id;
 	uint64_t now_us; /* by its monotonic clock */
+	uint64_t cpu_us; /* that its control thread says it has used */
 	struct prng prng;
 	struct world world;
 	struct log log;

@@ -265,7 +265,7 @@ static inline struct net *net_open_with(size_t memory_of_last)
 
 	CU_ASSERT_PTR_NOT_NULL_FATAL(net);
 	net->now_ms = 1000;
-	net->world = (struct world){ world_now, world_now, world_random, net };
+	net->world = (struct world){ world_now, world_now, world_random, world_now, net };
 	net->log = (struct log){ stderr, getenv("VERBOSE") ? LOG_LEVEL_DEBUG : LOG_LEVEL_ERROR,
 				 &net->world };
 	net->last = &net->first;

@@ -315,7 +315,7 @@ static struct fleet *create_of(uint32_t node_count)
 
 	CU_ASSERT_FATAL(fleet != NULL);
 	fleet->now_ms = 1000;
-	fleet->world = (struct world){ now_ms, now_ms, random_bytes, fleet };
+	fleet->world = (struct world){ now_ms, now_ms, random_bytes, now_ms, fleet };
 	fleet->log = (struct log){ fopen("/dev/null", "w"), LOG_LEVEL_ERROR, &fleet->world };
 	for (uint32_t i = 0; i < node_count; i++)
 		start(fleet, i);

@@ -7,6 +7,7 @@
 
 #include "controlplane/migration_export.h"
 #include "controlplane/migration_import.h"
+#include "controlplane/world.h"
 #include "tests/unit/unit.h"
 #include "tests/unit/unit_dataplane.h"
 
@@ -35,6 +36,7 @@ struct post {
 };
 
 struct move {
+	struct world world;
 	struct migration_options options;
 	uint64_t now_ms;
 	uint64_t random;
@@ -299,6 +301,7 @@ static void create_ends(struct move *move, const struct migration_job *job)
 	const struct migration_export_options export = {
 		.dataplane = &move->source_data.dataplane,
 		.reader = &move->source_data.reader,
+		.world = &move->world,
 		.job = job->job,
 		.attempt = job->attempt,
 		.partition = P,
@@ -337,6 +340,7 @@ static struct move *move_open(uint64_t seed, uint32_t keys)
 	struct move *move = calloc(1, sizeof(*move));
 
 	CU_ASSERT_PTR_NOT_NULL_FATAL(move);
+	world_os_init(&move->world);
 	migration_options_default(&move->options);
 	move->options.batch_size = 16384;
 	move->options.cpu_permille = 0;

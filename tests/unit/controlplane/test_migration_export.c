@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "controlplane/sync_record.h"
+#include "controlplane/world.h"
 #include "storage/record.h"
 #include "storage/version.h"
 #include "tests/unit/unit.h"
@@ -21,6 +22,7 @@
 #define P 1u /* the partition */
 
 struct scene {
+	struct world world;
 	struct unit_dataplane source;
 	struct migration_export *export;
 	enum migration_pace pace;
@@ -45,6 +47,7 @@ static struct migration_export_options options_of(struct scene *scene)
 	return (struct migration_export_options){
 		.dataplane = &scene->source.dataplane,
 		.reader = &scene->source.reader,
+		.world = &scene->world,
 		.job = 77,
 		.attempt = 2,
 		.partition = P,
@@ -63,6 +66,7 @@ static struct scene *scene_open(uint32_t keys)
 	struct migration_export_options export;
 
 	CU_ASSERT_PTR_NOT_NULL_FATAL(scene);
+	world_os_init(&scene->world);
 	unit_dataplane_create(&scene->source, &options);
 	for (uint32_t i = 0; i < keys; i++) {
 		CU_ASSERT_TRUE_FATAL(unit_dataplane_put(&scene->source, P, i, 1, i % 300, 0));

@@ -18,6 +18,23 @@ static void clocks_advance_and_agree_with_the_calendar(void)
 	CU_ASSERT(world_unix_ms(&world) / 1000 - unix_s <= 2);
 }
 
+static void cpu_time_is_the_threads_own(void)
+{
+	const uint64_t idle_ms = 50;
+	struct world world;
+	uint64_t cpu_us, began_ms;
+
+	world_os_init(&world);
+	began_ms = world_now_ms(&world);
+	cpu_us = world_cpu_us(&world);
+	nanosleep(&(struct timespec){ .tv_nsec = (long)idle_ms * 1000000 }, NULL);
+	CU_ASSERT(world_cpu_us(&world) - cpu_us < 1000 * (world_now_ms(&world) - began_ms));
+	cpu_us = world_cpu_us(&world);
+	while (world_cpu_us(&world) == cpu_us)
+		;
+	CU_ASSERT(world_cpu_us(&world) > cpu_us);
+}
+
 static void random_bytes_fill_all_and_differ(void)
 {
 	struct world world;
@@ -59,6 +76,7 @@ int main(void)
 {
 	static const struct unit_test tests[] = {
 		UNIT_TEST(clocks_advance_and_agree_with_the_calendar),
+		UNIT_TEST(cpu_time_is_the_threads_own),
 		UNIT_TEST(random_bytes_fill_all_and_differ),
 		UNIT_TEST(below_rejects_what_would_bias),
 		{ NULL, NULL },
