@@ -79,13 +79,34 @@ static uint32_t owned_count(const struct cluster *cluster, uint64_t id)
 	return partition_map_count_owned(gossip_map(cluster->gossip), id);
 }
 
-static void try_to_leave(struct cluster *cluster)
+static bool is_drained(const struct cluster *cluster)
 {
 	const struct node *self = gossip_self(cluster->gossip);
 
-	if (owned_count(cluster, self->id) > 0 ||
-	    !partition_set_is_empty(&self->migrating_partitions) ||
-	    !partition_set_is_empty(&self->importing_partitions))
+	return owned_count(cluster, self->id) == 0 &&
+	       partition_set_is_empty(&self->migrating_partitions) &&
+	       partition_set_is_empty(&self->importing_partitions);
+}
+
+/* Whoever got partitions of this node may have died since, and nobody else may have heard who it was. */
+static void hand_over_map(struct cluster *cluster)
+{
+	const struct partition_map *map = gossip_map(cluster->gossip);
+
+	cluster->is_map_handed_over = true;
+	for (uint32_t p = 0; p < map->partition_count; p++)
+		cluster_confirm(cluster, p);
+}
+
+static void try_to_leave(struct cluster *cluster)
+{
+	if (!is_drained(cluster)) {
+		cluster->is_map_handed_over = false;
+		return;
+	}
+	if (!cluster->is_map_handed_over)
+		hand_over_map(cluster);
+	if (!partition_set_is_empty(&cluster->spread.wanted))
 		return;
 	cluster_move(cluster, CLUSTER_LEFT);
 	log_info(cluster->options.log, "cluster", "has left", "name=%s", cluster->config.name);
@@ -147,6 +168,7 @@ int cluster_leave(struct cluster *cluster, bool is_leaving, char *error)
 	result = is_leaving ? may_leave(cluster, error) : 0;
 	if (result != 0)
 		return result;
+	cluster->is_map_handed_over = false;
 	cluster_move(cluster, is_leaving ? CLUSTER_LEAVING : CLUSTER_MEMBER);
 	log_info(cluster->options.log, "cluster", is_leaving ? "leaves" : "stays after all");
 	announce_state(cluster, is_leaving ? NODE_LEAVING : NODE_ACTIVE);

@@ -43,10 +43,10 @@ struct cluster {
 	struct cluster_spread spread;
 	uint64_t tick_at_ms;
 	struct partition_set held;
-	struct partition_set taken; /* without data; held once a majority knows of it */
+	struct partition_set taken;   /* without data; held once a majority knows of it */
 	struct partition_set awaited; /* own, lost, and a dead member may bring them: said so */
-	bool is_excluded;           /* removed, or the name is another's: serves nothing any more */
-	bool are_routes_old;        /* publish at the end of this turn */
+	bool is_excluded;    /* removed, or the name is another's: serves nothing any more */
+	bool are_routes_old; /* publish at the end of this turn */
 	bool is_ended;
 
 	/* Joining */
@@ -55,6 +55,7 @@ struct cluster {
 	uint32_t seed_count;
 	struct node_address seeds[GOSSIP_SEED_COUNT_MAX];
 
+	bool is_map_handed_over; /* while leaving: a majority knows, or is told, who has what */
 	uint64_t goodbye_until_ms;
 	char stranger[CLUSTER_STRANGER_SIZE];
 	struct log_limit stranger_limit;

@@ -124,13 +124,13 @@ void sim_check_parking(struct sim *sim, uint32_t index)
 	}
 }
 
-/* Whether the node knows who has left, and who is back. */
-static bool sees_who_left(const struct sim *sim, const struct sim_node *node)
+/* Whether the node knows who has left, and who is there. */
+static bool sees_who_is_there(const struct sim *sim, const struct sim_node *node)
 {
 	for (uint32_t i = 0; i < sim->node_count; i++) {
 		enum member_state state = sim_node_sees(node, i);
 
-		if (sim->servers[i].is_away ? state < MEMBER_LEFT : state == MEMBER_LEFT)
+		if (sim->servers[i].is_away ? state < MEMBER_LEFT : state != MEMBER_ALIVE)
 			return false;
 	}
 	return true;
@@ -144,7 +144,7 @@ static bool is_node_settled(const struct sim *sim, uint32_t index)
 	if (sim->servers[index].is_away)
 		return !node;
 	/* what a full node has no room for it tries to take again and again */
-	return node && sim_node_is_settled(node) && sees_who_left(sim, node) &&
+	return node && sim_node_is_settled(node) && sees_who_is_there(sim, node) &&
 	       (sim->history.is_evicting || !sim_node_is_rebalancing(node));
 }
 

@@ -675,6 +675,26 @@ static void a_node_without_partitions_leaves(void)
 	destroy(fleet);
 }
 
+/* Who got its last partitions may be dead, and the others may not have heard who that was. */
+static void who_leaves_stays_until_a_majority_has_its_map(void)
+{
+	struct fleet *fleet = create();
+	struct member_node *node = &fleet->nodes[1];
+	char error[CLUSTER_ERROR_SIZE];
+
+	node->is_mute = true;
+	CU_ASSERT_EQUAL(cluster_leave(node->cluster, true, error), 0);
+	run(fleet, 4000);
+	CU_ASSERT_EQUAL(cluster_phase(node->cluster), CLUSTER_LEAVING);
+	CU_ASSERT_TRUE(node->ask_count > 0);
+	CU_ASSERT_FALSE(node->has_ended);
+	node->is_mute = false;
+	run(fleet, 4000);
+	CU_ASSERT_TRUE(node->has_ended);
+	CU_ASSERT_EQUAL(node->end, CLUSTER_END_LEFT);
+	destroy(fleet);
+}
+
 int main(void)
 {
 	static const struct unit_test tests[] = {
@@ -692,6 +712,7 @@ int main(void)
 		UNIT_TEST(a_round_in_which_a_member_starts_anew_begins_again),
 		UNIT_TEST(a_removed_node_ends),
 		UNIT_TEST(a_node_without_partitions_leaves),
+		UNIT_TEST(who_leaves_stays_until_a_majority_has_its_map),
 		{ NULL, NULL },
 	};
 
