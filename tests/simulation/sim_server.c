@@ -159,20 +159,29 @@ static void take_down(struct sim *sim, uint32_t index)
 	}
 }
 
+/* Whether it may have acknowledged more than any copy has. That it does not serve at present, for it sees no majority, does not
+ * say that it did not since the copy was made.
+ */
+static bool may_have_more(const struct sim_node *node, uint32_t partition)
+{
+	const struct partition_map *map = gossip_map(node->gossip);
+	bool is_owner = partition_map_owner(map, partition) == sim_node_id(node->options.index);
+
+	return is_owner && partition_set_has(node->held, partition) &&
+	       !sim_node_is_fenced(node, partition);
+}
+
 void sim_crash_node(struct sim *sim, uint32_t index)
 {
 	const struct server *server = sim_server_of(sim, index);
-	bool was_serving[SIM_PARTITION_MAX], was_fenced[SIM_PARTITION_MAX];
+	bool had_more[SIM_PARTITION_MAX];
 
 	sim_tell(sim, "node %u dies", index);
-	for (uint32_t p = 0; p < sim->partition_count; p++) {
-		was_serving[p] = sim_node_serves(server->node, p);
-		was_fenced[p] = sim_node_is_fenced(server->node, p);
-	}
+	for (uint32_t p = 0; p < sim->partition_count; p++)
+		had_more[p] = may_have_more(server->node, p);
 	take_down(sim, index);
 	for (uint32_t p = 0; p < sim->partition_count; p++) {
-		if (!sim_is_claimed(sim, p) &&
-		    ((was_serving[p] && !was_fenced[p]) || !sim_is_copied(sim, p)))
+		if (!sim_is_claimed(sim, p) && (had_more[p] || !sim_is_copied(sim, p)))
 			sim_history_forget(&sim->history, p);
 	}
 }
