@@ -121,7 +121,8 @@ static void what_is_confirmed_is_in_the_maps_of_a_majority(void)
 	CU_ASSERT_TRUE(cluster_learn(a, &owner));
 	cluster_confirm(a, owner.partition);
 	CU_ASSERT_EQUAL(confirmed_of(&confirmed, WAIT_MS), 3);
-	CU_ASSERT_EQUAL(partition_map_epoch(gossip_map(cluster_gossip(b)), 3), 9);
+	/* It has no data of it, and so may have taken it back, empty, at the next epoch by now. */
+	CU_ASSERT(partition_map_epoch(gossip_map(cluster_gossip(b)), 3) >= 9);
 	/* Of two, one is no majority. */
 	cluster_daemon_destroy(second);
 	confirmed = UINT32_MAX;
